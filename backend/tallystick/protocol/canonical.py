@@ -20,8 +20,6 @@ MAX_NUMBER_LITERAL = 40
 """Longest number literal, in characters, that is read."""
 
 
-
-
 def canonical_bytes(value: Any) -> bytes:
     """The RFC 8785 form of a JSON value, UTF-8.
 

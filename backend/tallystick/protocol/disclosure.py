@@ -45,7 +45,10 @@ class Disclosure:
         if not isinstance(value["parameters"], dict):
             raise ValueError("the parameters are not an object")
         return cls(
-            from_hex(value["salt"], 32), InferenceRequest.from_dict(value["request"]), value["parameters"], value["result"]
+            from_hex(value["salt"], 32),
+            InferenceRequest.from_dict(value["request"]),
+            value["parameters"],
+            value["result"],
         )
 
 

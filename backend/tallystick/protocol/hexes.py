@@ -43,8 +43,7 @@ def checksum_address(address: object) -> str:
     raw = from_hex(address, 20).hex()
     digest = keccak(raw.encode()).hex()
     checksummed = "0x" + "".join(
-        character.upper() if int(nibble, 16) >= 8 else character
-        for character, nibble in zip(raw, digest, strict=False)
+        character.upper() if int(nibble, 16) >= 8 else character for character, nibble in zip(raw, digest, strict=False)
     )
     given = str(address)[2:]
     if given not in (raw, raw.upper()) and "0x" + given != checksummed:

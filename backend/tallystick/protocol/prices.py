@@ -30,9 +30,7 @@ class Units:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Units:
-        return cls(
-            *(from_decimal(value[key], UNITS_BITS) for key in ("input_tokens", "output_tokens", "compute_ms"))
-        )
+        return cls(*(from_decimal(value[key], UNITS_BITS) for key in ("input_tokens", "output_tokens", "compute_ms")))
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,9 @@ def differences(disclosed: Any, rerun: Any, path: str = "result") -> list[str]:
         if len(disclosed) != len(rerun):
             return [f"{path}: disclosed {len(disclosed)} entries, re-run {len(rerun)}"]
         if all(isinstance(entry, dict) and "label" in entry for entry in (*disclosed, *rerun)):
-            disclosed, rerun = (sorted(entries, key=lambda entry: str(entry["label"])) for entries in (disclosed, rerun))
+            disclosed, rerun = (
+                sorted(entries, key=lambda entry: str(entry["label"])) for entries in (disclosed, rerun)
+            )
         pairs = enumerate(zip(disclosed, rerun, strict=True))
         return [line for index, (one, two) in pairs for line in differences(one, two, f"{path}[{index}]")]
     return [] if disclosed == rerun else [f"{path}: disclosed {disclosed!r}, re-run {rerun!r}"]

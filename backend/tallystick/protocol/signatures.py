@@ -26,9 +26,7 @@ def recover(digest: bytes, signature: bytes) -> str:
     if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
         raise ValueError("the signature is malleable (high s)")
     try:
-        key = PublicKey.from_signature_and_message(
-            signature[:64] + bytes([signature[64] - 27]), digest, hasher=None
-        )
+        key = PublicKey.from_signature_and_message(signature[:64] + bytes([signature[64] - 27]), digest, hasher=None)
     except Exception as error:  # coincurve raises bare Exception subclasses for points that are not on the curve
         raise ValueError("the signature is not valid") from error
     return address_of(key)

@@ -1,0 +1,125 @@
+"""Every event of the contracts, decoded by the ABI, in the order in which it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_hash.auto import keccak
+from web3 import Web3
+
+from tallystick.chain.abi import ABIS, canonical_type
+from tallystick.chain.deployment import Deployment
+from tallystick.chain.rpc import rpc_errors
+from tallystick.errors import ChainError, ChainUnreachable
+from tallystick.protocol.hexes import checksum_address
+
+DEFAULT_PAGE_BLOCKS = 2000
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """Where in the history something happened; sorts in that order."""
+
+    block: int
+    log_index: int
+
+
+@dataclass(frozen=True)
+class ChainEvent:
+    """One log of ours. `arguments` by ABI name: ints, bytes, strings, and for tuples mappings by component name."""
+
+    contract: str
+    name: str
+    arguments: Mapping[str, Any]
+    position: Position
+    block_hash: bytes
+    transaction: bytes
+
+
+class UndecodableLog(ChainError):
+    """A log at one of our addresses that the ABI does not explain; an honest deployment has none."""
+
+    code = "undecodable_log"
+
+
+def read_events(
+    web3: Web3,
+    url: str,
+    deployment: Deployment,
+    *,
+    from_block: int | None = None,
+    to_block: int,
+    page_blocks: int = DEFAULT_PAGE_BLOCKS,
+) -> Iterator[ChainEvent]:
+    """All events of both contracts in `from_block` (default: the deployment) to `to_block`, inclusive.
+
+    Asks for `page_blocks` blocks at a time and for half as many whenever the node refuses so wide a range. Raises
+    ChainUnreachable when it refuses a single block, UndecodableLog on a log that is not in the ABI.
+    """
+    addresses = {contract.address.lower(): name for name, contract in deployment.contracts().items()}
+    start = deployment.first_block if from_block is None else from_block
+    width = page_blocks
+    while start <= to_block:
+        end = min(start + width - 1, to_block)
+        try:
+            with rpc_errors(url):
+                logs = web3.eth.get_logs(
+                    {
+                        "fromBlock": start,
+                        "toBlock": end,
+                        "address": [Web3.to_checksum_address(address) for address in addresses],
+                    }
+                )
+        except ChainUnreachable:
+            if width == 1 or end == start:
+                raise
+            width = max(1, (end - start + 1) // 2)
+            continue
+        decoded = [_decode(addresses[str(log["address"]).lower()], log) for log in logs]
+        yield from sorted(decoded, key=lambda event: event.position)
+        start = end + 1
+
+
+def _decode(contract: str, log: Mapping[str, Any]) -> ChainEvent:
+    position = Position(int(log["blockNumber"]), int(log["logIndex"]))
+    topics = [bytes(topic) for topic in log["topics"]]
+    entry = _events_by_topic(contract).get(topics[0]) if topics else None
+    if entry is None:
+        raise UndecodableLog(
+            f"The {contract} has a log at block {position.block}, index {position.log_index}, that its ABI does not "
+            "explain.",
+            block=position.block,
+        )
+    indexed = [parameter for parameter in entry["inputs"] if parameter["indexed"]]
+    plain = [parameter for parameter in entry["inputs"] if not parameter["indexed"]]
+    values = {
+        parameter["name"]: _named(parameter, decode([canonical_type(parameter)], topic)[0])
+        for parameter, topic in zip(indexed, topics[1:], strict=True)
+    }
+    data = decode([canonical_type(parameter) for parameter in plain], bytes(log["data"]))
+    values |= {parameter["name"]: _named(parameter, value) for parameter, value in zip(plain, data, strict=True)}
+    arguments = {parameter["name"]: values[parameter["name"]] for parameter in entry["inputs"]}
+    return ChainEvent(
+        contract, entry["name"], arguments, position, bytes(log["blockHash"]), bytes(log["transactionHash"])
+    )
+
+
+def _named(parameter: Mapping[str, Any], value: Any) -> Any:
+    if parameter["type"] == "address":
+        return checksum_address(value)
+    if parameter["type"] != "tuple":
+        return value
+    return {part["name"]: _named(part, item) for part, item in zip(parameter["components"], value, strict=True)}
+
+
+@cache
+def _events_by_topic(contract: str) -> dict[bytes, dict[str, Any]]:
+    return {
+        keccak(f"{entry['name']}({','.join(canonical_type(item) for item in entry['inputs'])})".encode()): entry
+        for entry in ABIS[contract]
+        if entry["type"] == "event"
+    }

@@ -1,0 +1,139 @@
+"""The contracts as typed functions: what the oracle, client, auditor and CLI read from and send to the chain."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from web3 import Web3
+
+from tallystick.chain.abi import ABIS
+from tallystick.chain.deployment import Deployment, verify_deployment, verify_history
+from tallystick.chain.rpc import connect, rpc_errors
+from tallystick.chain.transactions import Transactions
+from tallystick.chain.types import Block, Listing, Revision
+from tallystick.errors import ContractRefused, UnknownListing, WrongRevision
+from tallystick.protocol.calls import CallState, CallStatus, DirectCall, Outcome
+from tallystick.protocol.encoding import Domain
+from tallystick.protocol.prices import PriceSheet, Units
+
+
+class Marketplace:
+    """One deployment on one node. Every method raises ChainUnreachable where the node gives no usable answer."""
+
+    def __init__(self, url: str, deployment: Deployment, *, timeout: float = 10.0) -> None:
+        self.url = url
+        self.deployment = deployment
+        self._web3 = connect(url, timeout)
+        self.transactions = Transactions(self._web3, url, deployment.chain_id)
+        self._escrow = self._web3.eth.contract(Web3.to_checksum_address(deployment.escrow.address), abi=ABIS["escrow"])
+        self._registry = self._web3.eth.contract(
+            Web3.to_checksum_address(deployment.registry.address), abi=ABIS["registry"]
+        )
+
+    @property
+    def domain(self) -> Domain:
+        return self.deployment.domain
+
+    def _errors(self) -> AbstractContextManager[None]:
+        return rpc_errors(self.url)
+
+    # ---- reading ------------------------------------------------------------------------------------------------------
+
+    def verify(self) -> None:
+        """The whole check of chain against deployment file, for a start. Raises what `verify_deployment` raises."""
+        with self._errors():
+            verify_deployment(self._web3, self.deployment)
+
+    def verify_history(self) -> None:
+        """The cheap check for every admission: the chain has not been reset or rewritten underneath."""
+        with self._errors():
+            verify_history(self._web3, self.deployment)
+
+    def head(self) -> Block:
+        with self._errors():
+            block = self._web3.eth.get_block("latest")
+            return Block(int(block["number"]), bytes(block["hash"]), int(block["timestamp"]))
+
+    def native_balance(self, address: str) -> int:
+        """Wei."""
+        with self._errors():
+            return int(self._web3.eth.get_balance(Web3.to_checksum_address(address)))
+
+    def owed(self, account: str, asset: str) -> int:
+        """What `account` could withdraw of `asset` now, in atomic units."""
+        with self._errors():
+            return int(self._escrow.functions.owed(account, asset).call())
+
+    def listing_count(self) -> int:
+        with self._errors():
+            return int(self._registry.functions.listingCount().call())
+
+    def listing(self, listing_id: int) -> Listing:
+        """Raises UnknownListing."""
+        try:
+            with self._errors():
+                oracle, latest, withdrawn = self._registry.functions.getListing(listing_id).call()
+                owner = self._registry.functions.ownerOf(listing_id).call()
+        except ContractRefused as refusal:
+            raise UnknownListing(
+                f"There is no listing {listing_id}; `tallystick models` shows those there are.", listing=str(listing_id)
+            ) from refusal
+        return Listing(listing_id, owner, oracle, int(latest), bool(withdrawn))
+
+    def revision(self, listing_id: int, revision: int) -> Revision:
+        """Raises UnknownListing or WrongRevision."""
+        try:
+            with self._errors():
+                manifest_hash, prices, uri = self._registry.functions.getRevision(listing_id, revision).call()
+        except ContractRefused as refusal:
+            if refusal.name == "Registry_UnknownListing":
+                raise UnknownListing(f"There is no listing {listing_id}.", listing=str(listing_id)) from refusal
+            raise WrongRevision(
+                f"Listing {listing_id} has no revision {revision}.", listing=str(listing_id), actual=revision
+            ) from refusal
+        return Revision(listing_id, revision, bytes(manifest_hash), PriceSheet(*prices), uri)
+
+    def call_state(self, call_id: bytes, confirmations: int = 1) -> CallState:
+        """The call's state `confirmations` deep: 1 reads the newest block, 2 the one before it, and so on."""
+        with self._errors():
+            block = max(0, int(self._web3.eth.block_number) - confirmations + 1)
+            if block < self.deployment.escrow.block:
+                return CallState(CallStatus.NONE, 0, 0)
+            status, amount, deadline = self._escrow.functions.callState(call_id).call(block_identifier=block)
+        return CallState(CallStatus(status), int(amount), int(deadline))
+
+    def price_of(self, listing_id: int, revision: int, units: Units) -> int:
+        """What the contract itself computes, in atomic units; an auditor compares it with `PriceSheet.price_of`."""
+        with self._errors():
+            triple = (units.input_tokens, units.output_tokens, units.compute_ms)
+            return int(self._escrow.functions.priceOf(listing_id, revision, triple).call())
+
+    # ---- the functions that are sent ----------------------------------------------------------------------------------
+
+    def open_call(self, call: DirectCall) -> Any:
+        return self._escrow.functions.open(call.as_tuple())
+
+    def fulfil_call(self, call: DirectCall, outcome: Outcome) -> Any:
+        return self._escrow.functions.fulfil(call.as_tuple(), outcome.as_tuple())
+
+    def decline_call(self, call: DirectCall) -> Any:
+        return self._escrow.functions.decline(call.as_tuple())
+
+    def refund_call(self, call: DirectCall) -> Any:
+        return self._escrow.functions.refund(call.as_tuple())
+
+    def withdraw_owed(self, asset: str, to: str) -> Any:
+        return self._escrow.functions.withdraw(asset, to)
+
+    def publish_listing(self, oracle: str, manifest_hash: bytes, prices: PriceSheet, uri: str) -> Any:
+        return self._registry.functions.publish(oracle, manifest_hash, prices.as_tuple(), uri)
+
+    def revise_listing(self, listing_id: int, manifest_hash: bytes, prices: PriceSheet, uri: str) -> Any:
+        return self._registry.functions.revise(listing_id, manifest_hash, prices.as_tuple(), uri)
+
+    def withdraw_listing(self, listing_id: int) -> Any:
+        return self._registry.functions.withdrawListing(listing_id)
+
+    def relist(self, listing_id: int) -> Any:
+        return self._registry.functions.relist(listing_id)

@@ -1,0 +1,123 @@
+"""Typed contract errors, decoded by the ABI, each with what to do about it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_hash.auto import keccak
+from hexbytes import HexBytes
+from web3.exceptions import ContractCustomError, ContractLogicError, Web3Exception, Web3RPCError
+
+from tallystick.chain.abi import ABIS, canonical_type
+from tallystick.errors import ContractRefused, Detail
+
+ADVICE: dict[str, str] = {
+    "Escrow_NotPayer": "Send the opening from the account that its terms name as payer.",
+    "Escrow_NotOracle": "Only the oracle named in the call's terms can do this.",
+    "Escrow_WrongValue": "Send exactly the amount that the terms name.",
+    "Escrow_ListingWithdrawn": "The owner took this listing off sale; choose another. Nothing was charged.",
+    "Escrow_RevisionNotForSale": "The listing has a newer revision; look at its price and open the call for that one.",
+    "Escrow_WrongOracle": "Ask for the terms again: the listing is run by another oracle now.",
+    "Escrow_WrongAsset": "Pay in the asset that the revision is priced in.",
+    "Escrow_AssetUnsupported": "This escrow takes the chain's native asset only.",
+    "Escrow_EmptyCommitment": "Bind the call to a request: its commitment must not be zero.",
+    "Escrow_EmptyResult": "A call can't be fulfilled without a result hash.",
+    "Escrow_DeadlineOutOfRange": "Choose a deadline in the future and at most maxCallDuration ahead.",
+    "Escrow_CallNotInState": "The call has moved on or was never opened; look at its state.",
+    "Escrow_DeadlinePassed": "The call's deadline is over; its escrow can be refunded.",
+    "Escrow_DeadlineNotPassed": "The oracle still has time; a refund is possible once the deadline has passed.",
+    "Escrow_ChargeTooHigh": "The charge is above the price of its units or the escrow.",
+    "Escrow_NothingToWithdraw": "This account is owed nothing of that asset.",
+    "Escrow_TransferFailed": "The receiving address refused the transfer; withdraw to another. What is owed stays owed.",
+    "Registry_NotOwner": "Only the listing's owner can do this.",
+    "Registry_UnknownListing": "No such listing; `tallystick models` shows those there are.",
+    "Registry_UnknownRevision": "The listing has no such revision; `tallystick models` shows those there are.",
+    "Registry_EmptyManifest": "A revision needs the hash of its manifest.",
+    "Registry_ZeroOracle": "Name the address of the oracle that is to run the listing.",
+    "Registry_URITooLong": "Use a shorter metadata URI.",
+    "Registry_SaleStateUnchanged": "The listing already is in that state.",
+    "EnforcedPause": "New openings are paused; refunds and withdrawals still work. Try again later.",
+    "ExpectedPause": "The escrow is not paused.",
+    "OwnableUnauthorizedAccount": "Only the escrow's administrator can do this.",
+    "OwnableInvalidOwner": "The new administrator must not be the zero address.",
+    "ReentrancyGuardReentrantCall": "A withdrawal can't be entered a second time before it has ended.",
+}
+"""One sentence for each error of ours that a user can cause; a test compares it with the ABIs."""
+
+
+def refusal_of(error: Web3Exception) -> ContractRefused | None:
+    """The typed refusal behind an exception of web3's, or None if it is none."""
+    if isinstance(error, ContractCustomError):
+        return decode_revert(error.data) or _untyped(str(error))
+    if isinstance(error, ContractLogicError):
+        return decode_revert(_find_revert_data(error.data)) or _untyped(str(error))
+    if isinstance(error, Web3RPCError) and error.rpc_response:
+        return decode_revert(_find_revert_data(error.rpc_response.get("error")))
+    return None
+
+
+def decode_revert(data: Any) -> ContractRefused | None:
+    """Decode revert data (bytes or 0x-hex) by the ABIs of our contracts; None if no error of theirs matches."""
+    try:
+        raw = bytes(HexBytes(data))
+    except (ValueError, TypeError):
+        return None
+    entry = _errors_by_selector().get(raw[:4])
+    if entry is None:
+        return None
+    types = [canonical_type(parameter) for parameter in entry["inputs"]]
+    try:
+        values = decode(types, raw[4:])
+    except DecodingError:
+        return None
+    name = entry["name"]
+    arguments = {
+        parameter["name"] or f"argument{index}": _plain(value)
+        for index, (parameter, value) in enumerate(zip(entry["inputs"], values, strict=True))
+    }
+    stated = ", ".join(f"{key} {value}" for key, value in arguments.items())
+    advice = ADVICE.get(name, "")
+    return ContractRefused(f"{name}({stated}). {advice}".strip(), name=name, arguments=arguments)
+
+
+def _untyped(text: str) -> ContractRefused:
+    return ContractRefused(
+        f"The contract refused without saying why ({' '.join(text.split())[:120]}).", name="", arguments={}
+    )
+
+
+def _find_revert_data(value: Any) -> Any:
+    """Nodes disagree where revert data stands: `error.data`, `error.data.result`, or one level deeper."""
+    if isinstance(value, str) and value.startswith("0x") and len(value) >= 10:
+        return value
+    if isinstance(value, dict):
+        for key in ("data", "result", "return"):
+            found = _find_revert_data(value.get(key))
+            if found is not None:
+                return found
+        for item in value.values():
+            if isinstance(item, dict) and (found := _find_revert_data(item)) is not None:
+                return found
+    return None
+
+
+@cache
+def _errors_by_selector() -> dict[bytes, dict[str, Any]]:
+    found: dict[bytes, dict[str, Any]] = {}
+    for abi in ABIS.values():
+        for entry in abi:
+            if entry["type"] == "error":
+                signature = f"{entry['name']}({','.join(canonical_type(item) for item in entry['inputs'])})"
+                found[keccak(signature.encode())[:4]] = entry
+    return found
+
+
+def _plain(value: Any) -> Detail:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, bool):
+        return value
+    return str(value)

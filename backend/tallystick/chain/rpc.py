@@ -1,0 +1,53 @@
+"""JSON-RPC over HTTP, with a time limit on every call and every failure as one of our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from requests.exceptions import RequestException
+from web3 import HTTPProvider, Web3
+from web3.exceptions import Web3Exception, Web3RPCError
+
+from tallystick.chain.reverts import refusal_of
+from tallystick.errors import ChainUnreachable, InsufficientFunds
+
+
+def connect(url: str, timeout: float) -> Web3:
+    """A client for the node at `url`; nothing is sent yet. `timeout` in seconds bounds each call.
+
+    The provider's own retries are off: what may be repeated is decided where it is known whether that is safe.
+    """
+    return Web3(HTTPProvider(url, request_kwargs={"timeout": timeout}, exception_retry_configuration=None))
+
+
+@contextmanager
+def rpc_errors(url: str) -> Iterator[None]:
+    """Turn whatever a call through web3 raises into ContractRefused, InsufficientFunds or ChainUnreachable.
+
+    ChainUnreachable says nothing about the fate of a transaction that was being sent: that is unknown, not failed.
+    """
+    try:
+        yield
+    except Web3Exception as error:
+        refusal = refusal_of(error)
+        if refusal is not None:
+            raise refusal from None
+        text = str(error)
+        if isinstance(error, Web3RPCError) and "insufficient funds" in text.lower():
+            raise InsufficientFunds(
+                "The sending account has too little of the native asset for value and gas; fund it and try again."
+            ) from None
+        raise ChainUnreachable(
+            f"The node at {url} answered with an error: {_short(text)}. Check the node, then try again.", rpc_url=url
+        ) from error
+    except (RequestException, OSError, ValueError) as error:
+        raise ChainUnreachable(
+            f"The node at {url} can't be reached ({type(error).__name__}). Start it, or name another with "
+            "TALLYSTICK_RPC_URL, then try again.",
+            rpc_url=url,
+        ) from error
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:200]
