@@ -124,6 +124,11 @@ class InsufficientFunds(ChainError):
     status = 402
 
 
+class FeeTooHigh(ChainError):
+    code = "fee_too_high"
+    retryable = True
+
+
 class TransactionUnknown(ChainError):
     """Sent, but not seen on chain in time. Neither success nor failure: look it up by its hash before sending again."""
 

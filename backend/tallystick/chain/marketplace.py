@@ -11,7 +11,8 @@ from tallystick.chain.abi import ABIS
 from tallystick.chain.deployment import Deployment, verify_deployment, verify_history
 from tallystick.chain.rpc import connect, rpc_errors
 from tallystick.chain.transactions import Transactions
-from tallystick.chain.types import Block, Listing, Revision
+from tallystick.chain.types import Block, Listing, Mined, Pending, Revision, SignedTransaction
+from tallystick.chain.wallet import Wallet
 from tallystick.errors import ContractRefused, UnknownListing, WrongRevision
 from tallystick.protocol.calls import CallState, CallStatus, DirectCall, Outcome
 from tallystick.protocol.encoding import Domain
@@ -21,11 +22,11 @@ from tallystick.protocol.prices import PriceSheet, Units
 class Marketplace:
     """One deployment on one node. Every method raises ChainUnreachable where the node gives no usable answer."""
 
-    def __init__(self, url: str, deployment: Deployment, *, timeout: float = 10.0) -> None:
+    def __init__(self, url: str, deployment: Deployment, *, timeout: float = 10.0, max_fee: int | None = None) -> None:
         self.url = url
         self.deployment = deployment
         self._web3 = connect(url, timeout)
-        self.transactions = Transactions(self._web3, url, deployment.chain_id)
+        self.transactions = Transactions(self._web3, url, deployment.chain_id, max_fee)
         self._escrow = self._web3.eth.contract(Web3.to_checksum_address(deployment.escrow.address), abi=ABIS["escrow"])
         self._registry = self._web3.eth.contract(
             Web3.to_checksum_address(deployment.registry.address), abi=ABIS["registry"]
@@ -94,6 +95,12 @@ class Marketplace:
             ) from refusal
         return Revision(listing_id, revision, bytes(manifest_hash), PriceSheet(*prices), uri)
 
+    def published_in(self, mined: Mined) -> int:
+        """The id of the listing that a mined `publish` made."""
+        with self._errors():
+            logs = self._registry.events.ListingPublished().get_logs(from_block=mined.block, to_block=mined.block)
+        return next(int(log["args"]["listingId"]) for log in logs if bytes(log["transactionHash"]) == mined.transaction)
+
     def call_state(self, call_id: bytes, confirmations: int = 1) -> CallState:
         """The call's state `confirmations` deep: 1 reads the newest block, 2 the one before it, and so on."""
         with self._errors():
@@ -108,6 +115,26 @@ class Marketplace:
         with self._errors():
             triple = (units.input_tokens, units.output_tokens, units.compute_ms)
             return int(self._escrow.functions.priceOf(listing_id, revision, triple).call())
+
+    # ---- the oracle's transactions ------------------------------------------------------------------------------------
+
+    def next_nonce(self, address: str) -> int:
+        return self.transactions.next_nonce(address)
+
+    def prepare_fulfil(self, wallet: Wallet, call: DirectCall, outcome: Outcome, nonce: int) -> SignedTransaction:
+        return self.transactions.prepare(wallet, self.fulfil_call(call, outcome), nonce=nonce)
+
+    def prepare_decline(self, wallet: Wallet, call: DirectCall, nonce: int) -> SignedTransaction:
+        return self.transactions.prepare(wallet, self.decline_call(call), nonce=nonce)
+
+    def broadcast(self, transaction: SignedTransaction) -> None:
+        self.transactions.broadcast(transaction)
+
+    def outcome(self, transaction_hash: bytes) -> Mined | Pending:
+        return self.transactions.outcome(transaction_hash)
+
+    def why_reverted(self, transaction_hash: bytes) -> ContractRefused:
+        return self.transactions.why_reverted(transaction_hash)
 
     # ---- the functions that are sent ----------------------------------------------------------------------------------
 

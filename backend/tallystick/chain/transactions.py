@@ -17,7 +17,7 @@ from web3.types import TxParams, Wei
 from tallystick.chain.rpc import rpc_errors
 from tallystick.chain.types import Mined, Pending, SignedTransaction
 from tallystick.chain.wallet import Wallet
-from tallystick.errors import ChainUnreachable, ContractRefused, TransactionUnknown
+from tallystick.errors import ChainUnreachable, ContractRefused, FeeTooHigh, TransactionUnknown
 from tallystick.protocol.hexes import to_hex
 
 GAS_MARGIN: Final = 1.25
@@ -30,10 +30,12 @@ PRIORITY_FEE: Final = 10**9
 class Transactions:
     """Prepares, sends and follows transactions on one node."""
 
-    def __init__(self, web3: Web3, url: str, chain_id: int) -> None:
+    def __init__(self, web3: Web3, url: str, chain_id: int, max_fee: int | None = None) -> None:
+        """`max_fee`: above this many wei per gas nothing is signed."""
         self._web3 = web3
         self._url = url
         self._chain_id = chain_id
+        self._max_fee = max_fee
 
     def _errors(self) -> AbstractContextManager[None]:
         return rpc_errors(self._url)
@@ -44,12 +46,20 @@ class Transactions:
             sender = Web3.to_checksum_address(wallet.address)
             gas = int(int(function.estimate_gas({"from": sender, "value": Wei(value)})) * GAS_MARGIN)
             base_fee = int(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
+            fee = 2 * base_fee + PRIORITY_FEE
+            if self._max_fee is not None and fee > self._max_fee:
+                raise FeeTooHigh(
+                    f"The chain asks for up to {fee} wei per gas, the limit is {self._max_fee}. It is posted once the "
+                    "fee has fallen, or raise TALLYSTICK_MAX_FEE_GWEI.",
+                    actual=str(fee),
+                    limit=str(self._max_fee),
+                )
             fields: TxParams = {
                 "from": sender,
                 "value": Wei(value),
                 "nonce": self._web3.eth.get_transaction_count(sender, "pending") if nonce is None else nonce,  # type: ignore[typeddict-item]
                 "gas": gas,
-                "maxFeePerGas": Wei(2 * base_fee + PRIORITY_FEE),
+                "maxFeePerGas": Wei(fee),
                 "maxPriorityFeePerGas": Wei(PRIORITY_FEE),
                 "chainId": self._chain_id,
             }
@@ -91,6 +101,7 @@ class Transactions:
                 return Pending()
             head = int(self._web3.eth.block_number)
             return Mined(
+                transaction_hash,
                 bool(receipt["status"]),
                 int(receipt["blockNumber"]),
                 bytes(receipt["blockHash"]),

@@ -57,6 +57,7 @@ class Pending:
 class Mined:
     """In a block. `fee` is what its sender paid, in wei; `depth` counts confirmations, the block itself included."""
 
+    transaction: bytes
     succeeded: bool
     block: int
     block_hash: bytes

@@ -1,0 +1,1 @@
+"""Models on disk and their running: manifests, verified folders, runners. Knows `protocol` only."""

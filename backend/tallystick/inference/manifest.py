@@ -140,7 +140,10 @@ class Manifest:
             task=top.one_of("task", TASKS),
             labels=top.unique_texts("labels", least=2, most=1000, longest=100),
             base=BaseModel(
-                base.text("name", 200), base.text("source", 500), base.text("licence", 100), base.matching("sha256", _SHA256)
+                base.text("name", 200),
+                base.text("source", 500),
+                base.text("licence", 100),
+                base.matching("sha256", _SHA256),
             ),
             files=_files(top),
             dtype=top.one_of("dtype", DTYPES),

@@ -10,7 +10,7 @@ from typing import Any
 from eth_hash.auto import keccak
 
 from tallystick.protocol.encoding import Domain, address_word, bytes32_word, uint_word
-from tallystick.protocol.hexes import checksum_address, from_decimal, from_hex, to_hex
+from tallystick.protocol.hexes import checksum_address, from_decimal, from_hex, from_object, to_hex
 from tallystick.protocol.prices import Units
 
 _TYPEHASH = keccak(
@@ -105,6 +105,7 @@ class DirectCall:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> DirectCall:
         """Raises ValueError or KeyError where it is not what `to_dict` writes."""
+        value = from_object(value)
         return cls(
             checksum_address(value["payer"]),
             from_decimal(value["listing"], 256),

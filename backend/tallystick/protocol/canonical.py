@@ -20,6 +20,11 @@ MAX_NUMBER_LITERAL = 40
 """Longest number literal, in characters, that is read."""
 
 
+def has_one_reading(number: float) -> bool:
+    """False for finite floats that RFC 8785 writes as an integer beyond 2^53: parsers differ in reading it back."""
+    return not 2.0**53 <= abs(number) < 1e21
+
+
 def canonical_bytes(value: Any) -> bytes:
     """The RFC 8785 form of a JSON value, UTF-8.
 
@@ -96,7 +101,10 @@ def _bounded_int(literal: str) -> int:
 def _bounded_float(literal: str) -> float:
     if len(literal) > MAX_NUMBER_LITERAL:
         raise ValueError("a number has too many digits")
-    return float(literal)
+    number = float(literal)
+    if not has_one_reading(number):
+        raise ValueError("a number is beyond 2^53, where integers are not exact; send it as a string")
+    return number
 
 
 def _reason(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tallystick.protocol.canonical import canonical_bytes
 from tallystick.protocol.commitments import parameters_hash, request_commitment, result_hash
-from tallystick.protocol.hexes import from_hex, to_hex
+from tallystick.protocol.hexes import from_hex, from_object, to_hex
 from tallystick.protocol.receipts import Receipt, SignedReceipt
 from tallystick.protocol.requests import InferenceRequest
 
@@ -42,6 +42,7 @@ class Disclosure:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Disclosure:
         """Raises ValueError or KeyError where it is not what `to_dict` writes."""
+        value = from_object(value)
         if not isinstance(value["parameters"], dict):
             raise ValueError("the parameters are not an object")
         return cls(
@@ -66,5 +67,6 @@ class ArchiveEntry:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> ArchiveEntry:
         """Raises ValueError or KeyError where it is not what `to_dict` writes."""
+        value = from_object(value)
         opened = value.get("disclosure")
         return cls(SignedReceipt.from_dict(value), Disclosure.from_dict(opened) if opened is not None else None)

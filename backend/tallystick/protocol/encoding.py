@@ -11,6 +11,8 @@ from functools import cached_property
 
 from eth_hash.auto import keccak
 
+from tallystick.protocol.hexes import from_hex
+
 _DOMAIN_TYPEHASH = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _NAME_HASH = keccak(b"Tallystick")
 _VERSION_HASH = keccak(b"1")
@@ -30,9 +32,7 @@ def address_word(address: str) -> bytes:
 
 def address_bytes(address: str) -> bytes:
     """The 20 bytes of a 0x-prefixed address, any case. Raises ValueError otherwise."""
-    if len(address) != 42 or not address.startswith("0x"):
-        raise ValueError(f"not an address: {address[:50]!r}")
-    return bytes.fromhex(address[2:])
+    return from_hex(address, 20)
 
 
 def bytes32_word(value: bytes) -> bytes:

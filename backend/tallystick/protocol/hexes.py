@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from eth_hash.auto import keccak
 
@@ -22,6 +24,13 @@ def from_hex(text: object, length: int | None = None) -> bytes:
     value = bytes.fromhex(text[2:])
     if length is not None and len(value) != length:
         raise ValueError(f"expected {length} bytes, got {len(value)}")
+    return value
+
+
+def from_object(value: object) -> Mapping[str, Any]:
+    """A JSON object. Raises ValueError on anything else, where indexing would raise TypeError."""
+    if not isinstance(value, Mapping):
+        raise ValueError("expected an object")
     return value
 
 

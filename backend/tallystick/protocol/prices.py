@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tallystick.protocol.hexes import ZERO_ADDRESS, checksum_address, from_decimal
+from tallystick.protocol.hexes import ZERO_ADDRESS, checksum_address, from_decimal, from_object
 
 NATIVE = ZERO_ADDRESS
 UNITS_BITS = 32
@@ -30,6 +30,8 @@ class Units:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Units:
+        """Raises ValueError or KeyError where it is not what `to_dict` writes."""
+        value = from_object(value)
         return cls(*(from_decimal(value[key], UNITS_BITS) for key in ("input_tokens", "output_tokens", "compute_ms")))
 
 
@@ -79,6 +81,8 @@ class PriceSheet:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> PriceSheet:
+        """Raises ValueError or KeyError where it is not what `to_dict` writes."""
+        value = from_object(value)
         return cls(
             checksum_address(value["asset"]),
             from_decimal(value["per_call"], 96),

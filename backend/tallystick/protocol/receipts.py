@@ -11,11 +11,14 @@ from eth_hash.auto import keccak
 
 from tallystick.protocol.calls import Mode
 from tallystick.protocol.encoding import Domain, address_word, bytes32_word, uint_word
-from tallystick.protocol.hexes import checksum_address, from_decimal, from_hex, to_hex
+from tallystick.protocol.hexes import checksum_address, from_decimal, from_hex, from_object, to_hex
 from tallystick.protocol.prices import Units
 from tallystick.protocol.signatures import recover, sign
 
 RECEIPT_VERSION = 1
+_MODES = {mode.name.lower(): mode for mode in Mode}
+_TIME_BITS = 53
+"""A receipt's time is a JSON integer, and beyond 2^53 one parser reads another number than the next."""
 _TYPEHASH = keccak(
     b"Receipt(bytes32 callId,uint8 mode,address payer,address oracle,uint256 listingId,uint32 revision,"
     b"bytes32 manifestHash,bytes32 requestCommitment,bytes32 parametersHash,bytes32 resultHash,uint32 inputTokens,"
@@ -97,11 +100,12 @@ class Receipt:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Receipt:
         """Raises ValueError or KeyError where it is not what `to_dict` writes."""
-        if value["v"] != RECEIPT_VERSION:
+        value = from_object(value)
+        if type(value["v"]) is not int or value["v"] != RECEIPT_VERSION:
             raise ValueError(f"unknown receipt version {value['v']!r}")
         return cls(
             from_hex(value["call_id"], 32),
-            Mode[str(value["mode"]).upper()],
+            _MODES[str(value["mode"])],
             checksum_address(value["payer"]),
             checksum_address(value["oracle"]),
             from_decimal(value["listing"], 256),
@@ -114,7 +118,7 @@ class Receipt:
             checksum_address(value["asset"]),
             from_decimal(value["charge"], 128),
             from_decimal(value["cumulative_spend"], 128),
-            from_decimal(value["issued_at"], 64),
+            from_decimal(value["issued_at"], _TIME_BITS),
         )
 
 
@@ -135,4 +139,5 @@ class SignedReceipt:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> SignedReceipt:
         """Raises ValueError or KeyError where it is not what `to_dict` writes."""
+        value = from_object(value)
         return cls(Receipt.from_dict(value["receipt"]), from_hex(value["signature"], 65))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tallystick.protocol.canonical import canonical_bytes
-from tallystick.protocol.hexes import from_decimal
+from tallystick.protocol.hexes import from_decimal, from_object
 
 REQUEST_VERSION = 1
 
@@ -39,7 +39,8 @@ class InferenceRequest:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> InferenceRequest:
         """Raises ValueError or KeyError where it is not what `to_dict` writes."""
-        if value["v"] != REQUEST_VERSION:
+        value = from_object(value)
+        if type(value["v"]) is not int or value["v"] != REQUEST_VERSION:
             raise ValueError(f"unknown request version {value['v']!r}")
         if not isinstance(value["method"], str) or not isinstance(value["parameters"], dict):
             raise ValueError("a request has a method and an object of parameters")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from tallystick.protocol.canonical import has_one_reading
+
 GRID_DECIMALS: Final = 4
 """Floats in results are written rounded to this many decimals."""
 
@@ -16,10 +18,15 @@ TOLERANCE: Final = 0.001
 
 
 def on_grid(value: Any) -> Any:
-    """The same JSON value with every float rounded to the grid. Raises ValueError on NaN and infinities."""
+    """The same JSON value with every float rounded to the grid.
+
+    Raises ValueError on NaN, on infinities and on floats that could not be read back from canonical JSON.
+    """
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError("a result holds a number that is not finite")
+        if not has_one_reading(value):
+            raise ValueError("a result holds a number beyond 2^53, where integers are not exact")
         # Adding zero turns -0.0 into 0.0, which RFC 8785 writes the same but a reader would wonder about.
         return round(value, GRID_DECIMALS) + 0.0
     if isinstance(value, dict):

@@ -1,0 +1,132 @@
+"""Everything that an audit asks of a node: the logs, the headers, and the contracts' own views at one fixed block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from web3 import Web3
+from web3.types import BlockIdentifier
+
+from tallystick.chain.abi import ABIS
+from tallystick.chain.deployment import Deployment, verify_deployment
+from tallystick.chain.events import ChainEvent, read_events
+from tallystick.chain.rpc import connect, rpc_errors
+from tallystick.chain.types import Block, Listing, Revision
+from tallystick.errors import ChainError, ContractRefused
+from tallystick.protocol.calls import CallState, CallStatus
+from tallystick.protocol.prices import PriceSheet
+
+
+class BlockOutOfRange(ChainError):
+    """The block to audit is one that the chain does not have yet, or from before the contracts."""
+
+    code = "block_out_of_range"
+
+
+class Node:
+    """One node, never trusted. Every method raises ChainUnreachable where it gives no usable answer."""
+
+    def __init__(self, url: str, deployment: Deployment, *, timeout: float) -> None:
+        """`timeout` in seconds bounds each request."""
+        self._url = url
+        self._deployment = deployment
+        self._web3 = connect(url, timeout)
+        self._escrow = self._contract("escrow", deployment.escrow.address)
+        self._registry = self._contract("registry", deployment.registry.address)
+
+    def verify(self) -> None:
+        """Chain id, genesis, creation block and code. Raises WrongChain, ContractMissing or DeploymentMismatch."""
+        with rpc_errors(self._url):
+            verify_deployment(self._web3, self._deployment)
+
+    def header(self, number: BlockIdentifier) -> Block:
+        with rpc_errors(self._url):
+            block = self._web3.eth.get_block(number)
+            return Block(int(block["number"]), bytes(block["hash"]), int(block["timestamp"]))
+
+    def events(self, to_block: int, page_blocks: int) -> Iterator[ChainEvent]:
+        """From the deployment to `to_block`, inclusive. Raises UndecodableLog."""
+        return read_events(self._web3, self._url, self._deployment, to_block=to_block, page_blocks=page_blocks)
+
+    def at(self, to_block: int | None) -> View:
+        """The contracts at a block, by default the newest. Raises BlockOutOfRange."""
+        head = self.header("latest")
+        # The younger contract's block: before it, half of the marketplace is missing.
+        first = max(contract.block for contract in self._deployment.contracts().values())
+        number = head.number if to_block is None else to_block
+        if not first <= number <= head.number:
+            raise BlockOutOfRange(
+                f"Block {number} can't be audited: the contracts exist since block {first}, and the newest block is "
+                f"{head.number}. Choose one of these, or wait.",
+                actual=number,
+                earliest=first,
+                latest=head.number,
+            )
+        return View(self._url, self._web3, self._escrow, self._registry, self.header(number))
+
+    def newest_call_state(self, call_id: bytes) -> CallState:
+        with rpc_errors(self._url):
+            return _call_state(self._escrow, call_id, "latest")
+
+    def _contract(self, name: str, address: str) -> Any:
+        return self._web3.eth.contract(Web3.to_checksum_address(address), abi=ABIS[name])
+
+
+class View:
+    """What the contracts say of themselves at `block`."""
+
+    def __init__(self, url: str, web3: Web3, escrow: Any, registry: Any, block: Block) -> None:
+        self.block = block
+        self._url = url
+        self._web3 = web3
+        self._escrow = escrow
+        self._registry = registry
+
+    def registry_address(self) -> str:
+        return str(self._read(self._escrow.functions.registry()))
+
+    def max_call_seconds(self) -> int:
+        return int(self._read(self._escrow.functions.maxCallDuration()))
+
+    def native_balance(self) -> int:
+        """Wei that the escrow holds."""
+        with rpc_errors(self._url):
+            return int(self._web3.eth.get_balance(self._escrow.address, self.block.number))
+
+    def owed(self, account: str, asset: str) -> int:
+        """Atomic units."""
+        return int(self._read(self._escrow.functions.owed(account, asset)))
+
+    def call_state(self, call_id: bytes) -> CallState:
+        with rpc_errors(self._url):
+            return _call_state(self._escrow, call_id, self.block.number)
+
+    def listing_count(self) -> int:
+        return int(self._read(self._registry.functions.listingCount()))
+
+    def listing(self, listing_id: int) -> Listing | None:
+        """None where the contract has no such listing."""
+        try:
+            oracle, latest, withdrawn = self._read(self._registry.functions.getListing(listing_id))
+            owner = self._read(self._registry.functions.ownerOf(listing_id))
+        except ContractRefused:
+            return None
+        return Listing(listing_id, str(owner), str(oracle), int(latest), bool(withdrawn))
+
+    def revision(self, listing_id: int, revision: int) -> Revision | None:
+        """None where the contract has no such revision."""
+        try:
+            manifest_hash, prices, uri = self._read(self._registry.functions.getRevision(listing_id, revision))
+        except ContractRefused:
+            return None
+        return Revision(listing_id, revision, bytes(manifest_hash), PriceSheet(*prices), str(uri))
+
+    def _read(self, function: Any) -> Any:
+        with rpc_errors(self._url):
+            return function.call(block_identifier=self.block.number)
+
+
+def _call_state(escrow: Any, call_id: bytes, block: BlockIdentifier) -> CallState:
+    status, amount, deadline = escrow.functions.callState(call_id).call(block_identifier=block)
+    return CallState(CallStatus(status), int(amount), int(deadline))

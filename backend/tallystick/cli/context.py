@@ -1,0 +1,157 @@
+"""What every command needs: settings, the chain, a key, and one way to print and to fail."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import typer
+from rich.console import Console
+
+from tallystick.errors import InvalidSetting, KeyMissing, TallystickError
+from tallystick.settings import Settings, load_settings
+
+P = ParamSpec("P")
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+@dataclass
+class Context:
+    """Options of the whole command line. `json` asks for one JSON document on standard output and nothing else there."""
+
+    config: Path | None = None
+    state_dir: Path | None = None
+    rpc_url: str | None = None
+    key: str | None = None
+    json: bool = False
+    notes: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+    out: Console = field(default_factory=lambda: Console(highlight=False))
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load_settings(config=self.config, state_dir=self.state_dir, rpc_url=self.rpc_url)
+
+    @cached_property
+    def deployment(self) -> Any:
+        from tallystick.chain.deployment import Deployment
+
+        return Deployment.load(self.settings.deployment_file)
+
+    @cached_property
+    def market(self) -> Any:
+        """The marketplace on chain, verified against the deployment file."""
+        from tallystick.chain.marketplace import Marketplace
+
+        market = Marketplace(self.settings.rpc_url, self.deployment, timeout=self.settings.rpc_timeout)
+        market.verify()
+        return market
+
+    def wallet(self) -> Any:
+        """The key that signs: `--key`, else the settings. Raises KeyMissing or KeyInvalid."""
+        from tallystick.chain.wallet import development_wallet, wallet_from_hex, wallet_from_keystore
+
+        settings = self.settings
+        if self.key is not None:
+            if self.key.startswith("dev:"):
+                return development_wallet(self.key.removeprefix("dev:"), self.deployment.chain_id)
+            return wallet_from_keystore(Path(self.key), settings.password)
+        if settings.keystore is not None:
+            return wallet_from_keystore(settings.keystore, settings.password)
+        if settings.private_key is not None:
+            return wallet_from_hex(settings.private_key, "TALLYSTICK_PRIVATE_KEY")
+        raise KeyMissing(
+            "This needs a key to sign with. Give --key dev:payer (or dev:owner, dev:oracle) on the development chain, "
+            "--key FILE for an encrypted keystore with its password in TALLYSTICK_PASSWORD, or set TALLYSTICK_KEYSTORE."
+        )
+
+    def client(self) -> Any:
+        from tallystick.client.client import Client
+        from tallystick.client.remote import RemoteOracle
+
+        settings = self.settings
+        return Client(
+            self.market,
+            RemoteOracle(settings.oracle_url),
+            self.wallet(),
+            settings.state_dir,
+            archive=settings.archive,
+            call_duration=settings.call_duration,
+            confirmations=settings.confirmations,
+        )
+
+    def show(self, value: Any, render: Callable[[], None]) -> None:
+        """Print `value` as JSON where asked for, else whatever `render` prints."""
+        if self.json:
+            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+        else:
+            render()
+
+    def note(self, text: str) -> None:
+        """Progress and remarks: on standard error, so that standard output stays the answer."""
+        if not self.json:
+            self.notes.print(text, markup=False)
+
+
+def command(function: Callable[P, None]) -> Callable[P, None]:
+    """Let a command fail in one way: the message on standard error (or the error body, with --json), its exit code."""
+
+    @wraps(function)
+    def wrapped(*arguments: P.args, **options: P.kwargs) -> None:
+        context = next((value for value in arguments if isinstance(value, typer.Context)), options.get("context"))
+        as_json = isinstance(context, typer.Context) and context.obj.json
+        try:
+            function(*arguments, **options)
+        except TallystickError as error:
+            fail(error, as_json)
+        except KeyboardInterrupt:
+            Console(stderr=True).print("\nInterrupted.")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            raise typer.Exit(BROKEN_PIPE) from None
+
+    return wrapped
+
+
+def fail(error: TallystickError, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(error.body(), indent=2, ensure_ascii=False) + "\n")
+    else:
+        console = Console(stderr=True, highlight=False)
+        console.print(f"[bold red]{error.code}[/bold red]: ", end="")
+        console.print(error.message, markup=False)
+    raise typer.Exit(error.exit_code)
+
+
+UNITS = {"wei": 1, "gwei": 10**9, "ether": 10**18}
+
+
+def parse_amount(text: str) -> int:
+    """`1500`, `1500wei`, `2gwei` or `0.001ether` in wei. Raises InvalidSetting on anything else, or on parts of a wei."""
+    from decimal import Decimal, InvalidOperation
+
+    stripped = text.strip().lower()
+    unit = next((name for name in ("gwei", "ether", "wei") if stripped.endswith(name)), None)
+    digits = stripped.removesuffix(unit) if unit else stripped
+    try:
+        amount = Decimal(digits.strip()) * UNITS[unit or "wei"]
+    except InvalidOperation:
+        raise InvalidSetting(f"{text!r} is no amount: write it as 1500, 2gwei or 0.001ether.") from None
+    if not amount.is_finite() or amount < 0 or amount != amount.to_integral_value():
+        raise InvalidSetting(f"{text!r} is no whole, positive number of wei.")
+    return int(amount)
+
+
+def show_amount(amount: int) -> str:
+    """An amount of the native asset for people: exact, in ether where that is shorter."""
+    from decimal import Decimal
+
+    if 0 < amount < 10**9:
+        return f"{amount} wei"
+    return f"{Decimal(amount) / Decimal(10**18):f}".rstrip("0").rstrip(".") + " ether"

@@ -1,0 +1,85 @@
+"""What the payer must not lose between opening a call and holding its receipt: written before the money moves."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tallystick.errors import ArchiveInvalid
+from tallystick.protocol.calls import DirectCall
+from tallystick.protocol.hexes import from_hex, to_hex
+from tallystick.protocol.requests import InferenceRequest
+
+
+@dataclass(frozen=True)
+class PendingCall:
+    """A call that is about to be opened, or is open: enough to fetch its answer or to get its escrow back."""
+
+    call_id: bytes
+    call: DirectCall
+    salt: bytes
+    request: InferenceRequest
+
+
+class Journal:
+    """One small file a call, readable by its owner only; a call leaves it when its receipt is in the archive."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, pending: PendingCall) -> None:
+        """On disk when it returns: the salt in it is the only key to the answer."""
+        content = {
+            "call_id": to_hex(pending.call_id),
+            "call": pending.call.to_dict(),
+            "salt": to_hex(pending.salt),
+            "request": pending.request.to_dict(),
+        }
+        _write(self._path(pending.call_id), content)
+
+    def keep_evidence(self, call_id: bytes, reply: Any) -> None:
+        """Keep a reply that does not prove what it claims, beside its call."""
+        _write(self._path(call_id).with_suffix(".evidence"), reply)
+
+    def find(self, call_id: bytes) -> PendingCall | None:
+        path = self._path(call_id)
+        return _read(path) if path.exists() else None
+
+    def all(self) -> Iterator[PendingCall]:
+        for path in sorted(self._folder.glob("*.json")):
+            yield _read(path)
+
+    def remove(self, call_id: bytes) -> None:
+        self._path(call_id).unlink(missing_ok=True)
+
+    def _path(self, call_id: bytes) -> Path:
+        return self._folder / f"{call_id.hex()}.json"
+
+
+def _write(path: Path, content: Any) -> None:
+    """Whole or not at all, on disk when it returns, readable by its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _read(path: Path) -> PendingCall:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return PendingCall(
+            from_hex(content["call_id"], 32),
+            DirectCall.from_dict(content["call"]),
+            from_hex(content["salt"], 32),
+            InferenceRequest.from_dict(content["request"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArchiveInvalid(f"The pending call in {path} can't be read ({error}); move it away to go on.") from None

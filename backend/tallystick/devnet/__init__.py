@@ -1,0 +1,1 @@
+"""A development marketplace on this machine: Ganache, the contracts, one oracle, as processes that we start and end."""

@@ -1,0 +1,214 @@
+"""One oracle process, from its settings to its last posting."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import uvicorn
+from filelock import FileLock, Timeout
+
+from tallystick.chain.deployment import Deployment
+from tallystick.chain.marketplace import Marketplace
+from tallystick.chain.wallet import DEVELOPMENT_CHAIN_ID, Wallet
+from tallystick.errors import ChainUnreachable, InvalidSetting, PortInUse, StartFailed, StoreLocked, TallystickError
+from tallystick.inference.runner import Runner
+from tallystick.metering.direct import DirectCalls
+from tallystick.metering.posting import Poster
+from tallystick.metering.steps import Checkpoint, Step, When, no_checkpoint, parse_point
+from tallystick.oracle.app import create_app
+from tallystick.oracle.catalogue import Catalogue
+from tallystick.oracle.replies import write_reply
+from tallystick.oracle.service import OracleService, Waits
+from tallystick.protocol.hexes import to_hex
+from tallystick.settings import Settings
+from tallystick.store.store import Store
+
+log = logging.getLogger("tallystick.oracle")
+
+RETRY_SECONDS = 1.0
+GWEI = 10**9
+
+
+def run_oracle(settings: Settings, wallet: Wallet, load: Callable[[Path, bytes], Runner]) -> None:
+    """Serve until SIGINT or SIGTERM. Raises SetupError, ChainError or ModelError where a start makes no sense.
+
+    A node that can't be reached is waited for: until it answers, requests are refused with 503 and readiness is false.
+    """
+    deployment = Deployment.load(settings.deployment_file)
+    checkpoint = crash_checkpoint(settings.crash_at, deployment.chain_id)
+    chain = Marketplace(
+        settings.rpc_url, deployment, timeout=settings.rpc_timeout, max_fee=settings.max_fee_gwei * GWEI
+    )
+    try:
+        chain.verify()
+    except ChainUnreachable as error:
+        log.warning("waiting for the chain: %s", error.message)
+    listener = _listen(settings.host, settings.port)
+    with listener, _only_one(settings.state_dir):
+        store = Store.open(settings.store_file)
+        try:
+            _bind_store(store, deployment, wallet)
+            service = build_service(settings, chain, store, wallet, load, checkpoint)
+            _serve(settings, chain, service, listener, checkpoint)
+        finally:
+            store.close()
+
+
+def build_service(
+    settings: Settings,
+    chain: Marketplace,
+    store: Store,
+    wallet: Wallet,
+    load: Callable[[Path, bytes], Runner],
+    checkpoint: Checkpoint = no_checkpoint,
+) -> OracleService:
+    """Put the parts together; nothing runs yet."""
+    direct = DirectCalls(
+        chain,
+        store,
+        wallet,
+        write_reply=write_reply,
+        confirmations=settings.confirmations,
+        service_margin=settings.service_margin,
+        checkpoint=checkpoint,
+    )
+    poster = Poster(
+        chain,
+        store,
+        wallet,
+        confirmations=settings.confirmations,
+        finality=settings.finality,
+        checkpoint=checkpoint,
+    )
+    return OracleService(
+        chain,
+        store,
+        Catalogue(chain, settings.models_dir, wallet.address, load),
+        wallet,
+        direct,
+        poster,
+        service_margin=settings.service_margin,
+        waits=Waits(settings.post_wait, settings.reply_wait),
+        checkpoint=checkpoint,
+    )
+
+
+def crash_checkpoint(point: str | None, chain_id: int) -> Checkpoint:
+    """For crash tests: a checkpoint that kills this process, as SIGKILL does, at one point. Raises InvalidSetting."""
+    if point is None:
+        return no_checkpoint
+    if chain_id != DEVELOPMENT_CHAIN_ID:
+        raise InvalidSetting(f"crash_at is for the development chain, not for chain {chain_id}.", setting="crash_at")
+    try:
+        chosen = parse_point(point)
+    except ValueError:
+        raise InvalidSetting(f"crash_at: {point!r} is no step:before or step:after.", setting="crash_at") from None
+
+    def checkpoint(step: Step, when: When) -> None:
+        if (step, when) == chosen:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return checkpoint
+
+
+def _serve(
+    settings: Settings, chain: Marketplace, service: OracleService, listener: socket.socket, checkpoint: Checkpoint
+) -> None:
+    config = uvicorn.Config(
+        create_app(service, settings, checkpoint),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=int(settings.drain),
+    )
+    server = uvicorn.Server(config)
+    stopping = threading.Event()
+    failures: list[TallystickError] = []
+
+    def begin() -> None:
+        try:
+            _become_ready(chain, service, stopping)
+        except TallystickError as error:
+            failures.append(error)
+            server.should_exit = True
+        except Exception as error:
+            log.exception("the start failed unexpectedly")
+            failures.append(StartFailed(f"The oracle could not start: {type(error).__name__}; see its log."))
+            server.should_exit = True
+
+    starter = threading.Thread(target=begin, name="starter", daemon=True)
+    starter.start()
+    # The server ends at these signals and raises them once more when it has; by then they have done their work.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: None)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        stopping.set()
+        starter.join(settings.drain)
+        service.stop(settings.drain)
+    if failures:
+        raise failures[0]
+
+
+def _become_ready(chain: Marketplace, service: OracleService, stopping: threading.Event) -> None:
+    while not stopping.is_set():
+        try:
+            chain.verify()
+            service.recover()
+            log.info("ready")
+            return
+        except ChainUnreachable as error:
+            service.not_ready = error.message
+            stopping.wait(RETRY_SECONDS)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                f"Port {port} on {host} is taken. Stop what uses it (`tallystick status` shows ours), or choose another "
+                "with TALLYSTICK_PORT.",
+                port=port,
+            ) from None
+        raise StartFailed(f"Can't listen on {host}:{port}: {error.strerror}.", port=port) from None
+    return listener
+
+
+def _only_one(state_dir: Path) -> AbstractContextManager[object]:
+    """One process a store and key: two would race for nonces. Raises StoreLocked."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        return FileLock(state_dir / "oracle.lock").acquire(timeout=0)
+    except Timeout:
+        raise StoreLocked(
+            f"Another oracle works with {state_dir}. Stop it first, or give this one a state folder of its own."
+        ) from None
+
+
+def _bind_store(store: Store, deployment: Deployment, wallet: Wallet) -> None:
+    store.bind(
+        {
+            "chain": str(deployment.chain_id),
+            "genesis": to_hex(deployment.genesis_hash),
+            "escrow": deployment.escrow.address,
+            "oracle": wallet.address,
+        }
+    )

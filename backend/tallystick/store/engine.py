@@ -1,0 +1,66 @@
+"""Opening the store: durable SQLite, brought to the newest schema in one transaction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from tallystick.errors import StoreUnavailable
+
+BUSY_TIMEOUT_MS = 5000
+
+
+def open_engine(path: Path) -> Engine:
+    """Create or open the database file (readable by its owner only) and migrate it. Raises StoreUnavailable."""
+    with store_errors():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The store holds requests and salts: created with the right mode before SQLite would create it with the umask's.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        engine = create_engine(f"sqlite:///{path}")
+        event.listen(engine, "connect", _configure)
+        event.listen(engine, "begin", _begin_immediate)
+        with engine.begin() as connection:
+            _migrate(connection)
+    return engine
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn what the database raises into StoreUnavailable: a write that failed is never answered as success."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreUnavailable(
+            f"The oracle's store is not usable ({type(error).__name__}). Nothing was charged; try again later."
+        ) from error
+
+
+def _configure(connection: Any, _record: Any) -> None:
+    # Transactions are begun by us: the driver's own would start them late and as readers, and fail when they upgrade.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,121 @@
+"""A catalogue with one listing and an escrow for each test, and the checks that hold after every one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+try:
+    import contractkit as kit
+    from brownie import Escrow, ListingRegistry, accounts
+except ModuleNotFoundError as missing:  # the runtime environment has no Brownie; scripts/test_contracts.py runs these
+    if missing.name != "brownie":
+        raise
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(autouse=True)
+def isolated(fn_isolation: None) -> None:
+    """Each test finds the chain as its module's fixtures left it."""
+
+
+@pytest.fixture(scope="session")
+def administrator() -> Any:
+    return accounts[1]
+
+
+@pytest.fixture(scope="session")
+def owner() -> Any:
+    return accounts[2]
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Any:
+    return accounts[3]
+
+
+@pytest.fixture(scope="session")
+def payer() -> Any:
+    return accounts[4]
+
+
+@pytest.fixture(scope="session")
+def stranger() -> Any:
+    return accounts[5]
+
+
+@pytest.fixture(scope="module")
+def registry() -> Any:
+    return kit.create(ListingRegistry, by=accounts[0])
+
+
+@pytest.fixture(scope="module")
+def escrow(registry: Any, administrator: Any) -> Any:
+    return kit.create(Escrow, registry, administrator, by=accounts[0])
+
+
+@pytest.fixture(scope="module")
+def prices() -> kit.PriceSheet:
+    return kit.PriceSheet()
+
+
+@pytest.fixture(scope="module")
+def listing(registry: Any, owner: Any, oracle: Any, prices: kit.PriceSheet) -> int:
+    """The id of a listing of `owner`, run by `oracle`, with one revision."""
+    kit.accepted(registry.publish, oracle, kit.MANIFEST, prices, "ipfs://manifest", by=owner)
+    return int(registry.listingCount())
+
+
+@pytest.fixture
+def terms(payer: Any, oracle: Any, listing: int) -> kit.DirectCall:
+    """What an opening would be accepted with now; an hour to run."""
+    commitment = kit.keccak(b"request")
+    return kit.DirectCall(
+        payer.address, listing, 1, oracle.address, kit.NATIVE, 10_000, kit.now() + 3_600, commitment
+    )
+
+
+@pytest.fixture
+def open_call(escrow: Any, payer: Any, terms: kit.DirectCall) -> kit.DirectCall:
+    """The terms of a call that has been opened."""
+    kit.accepted(escrow.open, terms, by=payer, value=terms.amount)
+    return terms
+
+
+@pytest.fixture
+def call_in(escrow: Any, oracle: Any, stranger: Any, payer: Any, terms: kit.DirectCall) -> Callable[[int], bytes]:
+    """Bring the call of `terms` into a state; gives its id."""
+
+    def bring(status: int) -> bytes:
+        call_id = kit.call_id_of(terms, escrow.address)
+        if status != kit.NONE:
+            kit.accepted(escrow.open, terms, by=payer, value=terms.amount)
+        if status == kit.FULFILLED:
+            kit.accepted(escrow.fulfil, terms, kit.Outcome(charge=1_000), by=oracle)
+        elif status == kit.DECLINED:
+            kit.accepted(escrow.decline, terms, by=oracle)
+        elif status == kit.REFUNDED:
+            kit.accepted(escrow.refund, terms, by=stranger, at=terms.deadline + 1)
+        assert escrow.callState(call_id)[0] == status
+        return call_id
+
+    return bring
+
+
+@pytest.fixture(autouse=True)
+def books_balance(request: pytest.FixtureRequest, isolated: None) -> Iterator[None]:
+    """M1, after each scenario with an escrow."""
+    yield
+    if "escrow" in request.fixturenames:
+        marker = request.node.get_closest_marker("surplus")
+        kit.assert_books_balance(request.getfixturevalue("escrow"), marker.args[0] if marker else 0)
+
+
+@pytest.fixture(autouse=True)
+def refusals_as_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test provokes exactly the refusals that it is marked with, so that tests/contracts/test_errors.py can count."""
+    kit.REFUSALS.clear()
+    yield
+    assert {marker.args for marker in request.node.iter_markers("refuses")} == kit.REFUSALS

@@ -1,0 +1,394 @@
+"""What the contract tests send, expect and look at.
+
+Transactions go to the chain as they are and come back as receipts with decoded logs, or as raw revert data that is
+matched by selector and decoded arguments, never by a message's text. Brownie compiles, deploys and isolates.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from brownie import accounts, project, web3
+from eth_abi import decode
+from eth_account.messages import encode_typed_data
+from eth_utils import keccak, to_checksum_address
+from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic, function_abi_to_4byte_selector
+
+ROOT = Path(__file__).resolve().parents[2]
+NATIVE = "0x" + "0" * 40
+TOKEN = to_checksum_address("0xdac17f958d2ee523a2206206994597c13d831ec7")
+UINT32, UINT40, UINT80, UINT96, UINT128 = (2**bits - 1 for bits in (32, 40, 80, 96, 128))
+WEEK = 7 * 24 * 3600
+GAS = 5_000_000
+MAX_FEE, TIP = 10 * 10**9, 10**9
+NONE, OPEN, FULFILLED, DECLINED, REFUNDED = range(5)
+MANIFEST = keccak(b"manifest")
+RESULT = keccak(b"result")
+RECEIPT_DIGEST = keccak(b"receipt")
+
+
+class PriceSheet(NamedTuple):
+    """In the order of the contract's struct; atomic units."""
+
+    asset: str = NATIVE
+    per_call: int = 1_000
+    per_thousand_input_tokens: int = 2_000
+    per_thousand_output_tokens: int = 6_000
+    per_compute_second: int = 500
+
+
+class Units(NamedTuple):
+    input_tokens: int = 120
+    output_tokens: int = 35
+    compute_ms: int = 999
+
+
+class DirectCall(NamedTuple):
+    payer: str
+    listing_id: int
+    revision: int
+    oracle: str
+    asset: str
+    amount: int
+    deadline: int
+    request_commitment: bytes
+
+
+class Outcome(NamedTuple):
+    result_hash: bytes = RESULT
+    receipt_digest: bytes = RECEIPT_DIGEST
+    units: Units = Units()
+    charge: int = 0
+
+
+def price_of(sheet: PriceSheet, units: Units) -> int:
+    metered = (
+        units.input_tokens * sheet.per_thousand_input_tokens
+        + units.output_tokens * sheet.per_thousand_output_tokens
+        + units.compute_ms * sheet.per_compute_second
+    )
+    return sheet.per_call + metered // 1000
+
+
+def call_id_of(call: DirectCall, escrow: str, chain_id: int = 1337) -> bytes:
+    """By eth-account's general encoder of typed data."""
+    kinds = ["address", "uint256", "uint32", "address", "address", "uint128", "uint40", "bytes32"]
+    names = ["payer", "listingId", "revision", "oracle", "asset", "amount", "deadline", "requestCommitment"]
+    signable = encode_typed_data(
+        {"name": "Tallystick", "version": "1", "chainId": chain_id, "verifyingContract": escrow},
+        {"DirectCall": [{"name": name, "type": kind} for name, kind in zip(names, kinds, strict=True)]},
+        dict(zip(names, call, strict=True)),
+    )
+    return keccak(b"\x19\x01" + signable.header + signable.body)
+
+
+# ---- the ABI --------------------------------------------------------------------------------------------------------
+
+
+def abi_of(name: str) -> list[dict[str, Any]]:
+    abi: list[dict[str, Any]] = json.loads((ROOT / "build/brownie/contracts" / f"{name}.json").read_text())["abi"]
+    return abi
+
+
+ABIS = {name: abi_of(name) for name in ("Escrow", "ListingRegistry", "RejectingReceiverMock")}
+ERRORS = {
+    function_abi_to_4byte_selector(entry): entry for abi in ABIS.values() for entry in abi if entry["type"] == "error"
+}
+EVENTS = {
+    event_abi_to_log_topic(entry): entry for abi in ABIS.values() for entry in abi if entry["type"] == "event"
+}
+
+
+def plain(value: Any) -> Any:
+    """Addresses in one form, and the same few types whoever decoded it."""
+    if isinstance(value, str) and value.startswith("0x") and len(value) == 42:
+        return to_checksum_address(value)
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    if isinstance(value, list | tuple):
+        return tuple(plain(item) for item in value)
+    return value
+
+
+def decoded(entries: Sequence[dict[str, Any]], data: bytes) -> tuple[Any, ...]:
+    return plain(decode([collapse_if_tuple(entry) for entry in entries], data))
+
+
+def decoded_error(data: bytes) -> tuple[str, tuple[Any, ...]]:
+    """The error's name and arguments; ("", ()) for a revert without data, as the ABI decoder gives it."""
+    if not data:
+        return "", ()
+    entry = ERRORS[data[:4]]
+    return entry["name"], decoded(entry["inputs"], data[4:])
+
+
+class Event(NamedTuple):
+    """One log. `indexed` are the arguments that a node can filter by."""
+
+    address: str
+    name: str
+    indexed: dict[str, Any]
+    data: dict[str, Any]
+
+
+def decoded_event(log: dict[str, Any]) -> Event:
+    topics = [bytes(topic) for topic in log["topics"]]
+    entry = EVENTS[topics[0]]
+    indexed = [item for item in entry["inputs"] if item["indexed"]]
+    others = [item for item in entry["inputs"] if not item["indexed"]]
+    return Event(
+        log["address"],
+        entry["name"],
+        {item["name"]: decoded([item], topic)[0] for item, topic in zip(indexed, topics[1:], strict=True)},
+        dict(zip([item["name"] for item in others], decoded(others, bytes(log["data"])), strict=True)),
+    )
+
+
+# ---- the chain ------------------------------------------------------------------------------------------------------
+
+
+class RpcRefused(Exception):
+    """What the node answered in place of a result."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error)
+        self.data: Any = error.get("data")
+
+
+def rpc(method: str, *params: Any) -> Any:
+    """Straight to the node, past Brownie's caches."""
+    reply = web3.provider.make_request(method, list(params))
+    if "error" in reply:
+        raise RpcRefused(reply["error"])
+    return reply["result"]
+
+
+def now() -> int:
+    """The latest block's second."""
+    return int(web3.eth.get_block("latest")["timestamp"])
+
+
+@dataclass(frozen=True)
+class Mined:
+    """A transaction in a block."""
+
+    hash: str
+    succeeded: bool
+    events: list[Event]
+    gas_used: int
+    fee: int
+    second: int
+    revert_data: bytes
+
+
+def send(call: Any, *arguments: Any, by: Any, value: int = 0, at: int | None = None, gas: int = GAS) -> Mined:
+    """Send a contract function's call and mine it, in a block of exactly the second `at` if one is given."""
+    return send_raw(call._address, call.encode_input(*arguments), by=by, value=value, at=at, gas=gas)
+
+
+def send_raw(to: Any, data: str, *, by: Any, value: int = 0, at: int | None = None, gas: int = GAS) -> Mined:
+    transaction = {
+        "from": str(by),
+        "to": str(to),
+        "data": data,
+        "value": hex(value),
+        "gas": hex(gas),
+        "maxFeePerGas": hex(MAX_FEE),
+        "maxPriorityFeePerGas": hex(TIP),
+    }
+    revert_data = None
+    if at is not None:
+        transaction_hash = _mined_at(at, lambda: rpc("eth_sendTransaction", transaction))
+    else:
+        try:
+            transaction_hash = rpc("eth_sendTransaction", transaction)
+        except RpcRefused as refused:
+            transaction_hash, revert_data = refused.data["hash"], refused.data["result"]
+    receipt = web3.eth.get_transaction_receipt(transaction_hash)
+    succeeded = receipt["status"] == 1
+    if not succeeded and revert_data is None:
+        options = {"disableMemory": True, "disableStack": True, "disableStorage": True}
+        revert_data = rpc("debug_traceTransaction", transaction_hash, options)["returnValue"]
+    return Mined(
+        transaction_hash,
+        succeeded,
+        [decoded_event(log) for log in receipt["logs"]],
+        receipt["gasUsed"],
+        receipt["gasUsed"] * receipt["effectiveGasPrice"],
+        int(web3.eth.get_block(receipt["blockNumber"])["timestamp"]),
+        bytes.fromhex((revert_data or "").removeprefix("0x")),
+    )
+
+
+def _mined_at(second: int, submit: Callable[[], Any]) -> Any:
+    """Ganache's clock runs on between setting it and mining, so the second is given to the block itself."""
+    rpc("miner_stop")
+    try:
+        result = submit()
+        rpc("evm_mine", second)
+    finally:
+        rpc("miner_start")
+    rpc("evm_setTime", second * 1000)  # later blocks are not before this one
+    return result
+
+
+def create(container: Any, *arguments: Any, by: Any, value: int = 0) -> Any:
+    """Deploy a contract through Brownie."""
+    return container.deploy(*arguments, {"from": by, "amount": value, "max_fee": MAX_FEE, "priority_fee": TIP})
+
+
+def fund(account: Any, wei: int) -> None:
+    """Give an account a balance."""
+    rpc("evm_setAccountBalance", str(account), hex(wei))
+
+
+# ---- what tests expect ----------------------------------------------------------------------------------------------
+
+REFUSALS: set[tuple[str, str]] = set()
+"""(function, error) pairs that the running test has provoked."""
+
+
+def refuses(function: str, error: str) -> Any:
+    """Mark a test as the one that provokes `error` from `function`; the test fails where it does not."""
+    return pytest.mark.refuses(function, error)
+
+
+def accepted(call: Any, *arguments: Any, by: Any, value: int = 0, at: int | None = None) -> Mined:
+    """Send, and fail unless it succeeds."""
+    mined = send(call, *arguments, by=by, value=value, at=at)
+    assert mined.succeeded, decoded_error(mined.revert_data)
+    return mined
+
+
+def refused(
+    call: Any, *arguments: Any, by: Any, error: str, details: Sequence[Any] = (), value: int = 0, at: int | None = None
+) -> Mined:
+    """Send, and fail unless it reverts with exactly this error and leaves everything but the sender's fee as it was.
+
+    A callable as a detail is given the mined transaction; for errors that name the block's second.
+    """
+    return refused_raw(
+        call._address,
+        call.encode_input(*arguments),
+        by=by,
+        function=f"{call._name.split('.')[0]}.{call.abi['name']}",
+        error=error,
+        details=details,
+        value=value,
+        at=at,
+    )
+
+
+def refused_raw(
+    to: Any,
+    data: str,
+    *,
+    by: Any,
+    function: str,
+    error: str,
+    details: Sequence[Any] = (),
+    value: int = 0,
+    at: int | None = None,
+) -> Mined:
+    before = world()
+    mined = send_raw(to, data, by=by, value=value, at=at)
+    assert not mined.succeeded, f"{function} was accepted"
+    expected = tuple(detail(mined) if callable(detail) else detail for detail in details)
+    assert decoded_error(mined.revert_data) == (error, plain(expected))
+    assert mined.events == []
+    after = world()
+    sender = str(by)
+    assert after.pop(sender) == before.pop(sender) - mined.fee
+    assert after == before
+    if error:
+        REFUSALS.add((function, error))
+    return mined
+
+
+def refused_view(call: Any, *arguments: Any, error: str, details: Sequence[Any] = ()) -> None:
+    """Call a view function, and fail unless it reverts with exactly this error."""
+    before = world()
+    with pytest.raises(RpcRefused) as refusal:
+        rpc("eth_call", {"to": call._address, "data": call.encode_input(*arguments)}, "latest")
+    data = refusal.value.data
+    raw = data["result"] if isinstance(data, dict) else data
+    assert decoded_error(bytes.fromhex(raw.removeprefix("0x"))) == (error, plain(tuple(details)))
+    assert world() == before
+    REFUSALS.add((f"{call._name.split('.')[0]}.{call.abi['name']}", error))
+
+
+def world() -> dict[str, Any]:
+    """Everybody's ether, and of each contract all of its storage as one hash."""
+    state: dict[str, Any] = {str(account): int(rpc("eth_getBalance", str(account), "latest"), 16) for account in accounts}
+    for loaded in project.get_loaded_projects():
+        for container in loaded:
+            for contract in container:
+                proof = rpc("eth_getProof", contract.address, [], "latest")
+                state[contract.address] = (int(proof["balance"], 16), proof["storageHash"], proof["nonce"])
+    return state
+
+
+@contextmanager
+def balances_move(**by_account: Any) -> Iterator[None]:
+    """`name=(account, change in wei)`: fail unless each balance moves by exactly that. Fees are the caller's to add."""
+    before = {name: balance_of(account) for name, (account, _) in by_account.items()}
+    yield
+    moved = {name: balance_of(account) - before[name] for name, (account, _) in by_account.items()}
+    assert moved == {name: change for name, (_, change) in by_account.items()}
+
+
+def balance_of(account: Any) -> int:
+    return int(rpc("eth_getBalance", str(account), "latest"), 16)
+
+
+def all_events(contract: Any) -> list[Event]:
+    logs = web3.eth.get_logs({"address": contract.address, "fromBlock": 0, "toBlock": "latest"})
+    return [decoded_event(log) for log in logs if bytes(log["topics"][0]) in EVENTS]
+
+
+def assert_books_balance(escrow: Any, surplus: int = 0) -> None:
+    """M1: the escrow holds exactly what it owes (open calls, and everybody's earnings and refunds) plus `surplus`.
+
+    Read twice, from the books and from the logs alone, which must agree.
+    """
+    opened: dict[bytes, int] = {}
+    credited: dict[str, int] = {}
+    for event in all_events(escrow):
+        call_id = event.indexed.get("callId")
+        if event.name == "CallOpened":
+            opened[call_id] = event.data["call"][5]
+        elif event.name == "CallLogged":
+            charge = event.data["charge"]
+        elif event.name == "CallFulfilled":
+            escrowed = opened.pop(call_id)
+            assert charge + event.data["refund"] == escrowed
+            _add(credited, event.indexed["earner"], charge)
+            _add(credited, payer_of(escrow, call_id), event.data["refund"])
+        elif event.name in ("CallDeclined", "CallRefunded"):
+            assert event.data["refund"] == opened.pop(call_id)
+            _add(credited, event.indexed["payer"], event.data["refund"])
+        elif event.name == "Withdrawn":
+            _add(credited, event.indexed["account"], -event.data["amount"])
+    for call_id, amount in opened.items():
+        assert escrow.callState(call_id)[:2] == (OPEN, amount)
+    for account, amount in credited.items():
+        assert escrow.owed(account, NATIVE) == amount
+    assert balance_of(escrow) == sum(opened.values()) + sum(credited.values()) + surplus
+
+
+def payer_of(escrow: Any, call_id: bytes) -> str:
+    return next(
+        event.indexed["payer"]
+        for event in all_events(escrow)
+        if event.name == "CallOpened" and event.indexed["callId"] == call_id
+    )
+
+
+def _add(amounts: dict[str, int], account: str, amount: int) -> None:
+    amounts[account] = amounts.get(account, 0) + amount
