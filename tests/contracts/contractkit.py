@@ -7,8 +7,8 @@ matched by selector and decoded arguments, never by a message's text. Brownie co
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,9 +100,7 @@ ABIS = {name: abi_of(name) for name in ("Escrow", "ListingRegistry", "RejectingR
 ERRORS = {
     function_abi_to_4byte_selector(entry): entry for abi in ABIS.values() for entry in abi if entry["type"] == "error"
 }
-EVENTS = {
-    event_abi_to_log_topic(entry): entry for abi in ABIS.values() for entry in abi if entry["type"] == "event"
-}
+EVENTS = {event_abi_to_log_topic(entry): entry for abi in ABIS.values() for entry in abi if entry["type"] == "event"}
 
 
 def plain(value: Any) -> Any:
@@ -202,19 +200,9 @@ def send_raw(to: Any, data: str, *, by: Any, value: int = 0, at: int | None = No
         "maxFeePerGas": hex(MAX_FEE),
         "maxPriorityFeePerGas": hex(TIP),
     }
-    revert_data = None
-    if at is not None:
-        transaction_hash = _mined_at(at, lambda: rpc("eth_sendTransaction", transaction))
-    else:
-        try:
-            transaction_hash = rpc("eth_sendTransaction", transaction)
-        except RpcRefused as refused:
-            transaction_hash, revert_data = refused.data["hash"], refused.data["result"]
+    transaction_hash = _submitted(transaction) if at is None else _mined_at(at, transaction)
     receipt = web3.eth.get_transaction_receipt(transaction_hash)
     succeeded = receipt["status"] == 1
-    if not succeeded and revert_data is None:
-        options = {"disableMemory": True, "disableStack": True, "disableStorage": True}
-        revert_data = rpc("debug_traceTransaction", transaction_hash, options)["returnValue"]
     return Mined(
         transaction_hash,
         succeeded,
@@ -222,20 +210,45 @@ def send_raw(to: Any, data: str, *, by: Any, value: int = 0, at: int | None = No
         receipt["gasUsed"],
         receipt["gasUsed"] * receipt["effectiveGasPrice"],
         int(web3.eth.get_block(receipt["blockNumber"])["timestamp"]),
-        bytes.fromhex((revert_data or "").removeprefix("0x")),
+        b"" if succeeded else _returned(transaction_hash),
     )
 
 
-def _mined_at(second: int, submit: Callable[[], Any]) -> Any:
+def _submitted(transaction: dict[str, str]) -> str:
+    """The transaction's hash. Ganache answers an error where it reverts, though it is mined all the same."""
+    try:
+        return str(rpc("eth_sendTransaction", transaction))
+    except RpcRefused as refused:
+        return str(refused.data["hash"])
+
+
+def _mined_at(second: int, transaction: dict[str, str]) -> str:
     """Ganache's clock runs on between setting it and mining, so the second is given to the block itself."""
     rpc("miner_stop")
     try:
-        result = submit()
-        rpc("evm_mine", second)
+        transaction_hash = _submitted(transaction)
+        with suppress(RpcRefused):  # as in _submitted; a block that is missing shows when the receipt is read
+            rpc("evm_mine", second)
     finally:
         rpc("miner_start")
     rpc("evm_setTime", second * 1000)  # later blocks are not before this one
-    return result
+    return transaction_hash
+
+
+def _returned(transaction_hash: str) -> bytes:
+    """The revert data of a mined transaction. No receipt has it, so it is read where REVERT, as the last step, found it."""
+    last = rpc("debug_traceTransaction", transaction_hash, {"disableStorage": True})["structLogs"][-1]
+    if last["op"] != "REVERT":
+        return b""
+    offset, size = int(last["stack"][-1], 16), int(last["stack"][-2], 16)
+    return bytes.fromhex("".join(last["memory"]))[offset : offset + size]
+
+
+def view(call: Any, *arguments: Any) -> Any:
+    """What a view function returns: one value, or a tuple of them."""
+    data = rpc("eth_call", {"to": call._address, "data": call.encode_input(*arguments)}, "latest")
+    values = decoded(call.abi["outputs"], bytes.fromhex(data.removeprefix("0x")))
+    return values[0] if len(values) == 1 else values
 
 
 def create(container: Any, *arguments: Any, by: Any, value: int = 0) -> Any:
@@ -267,17 +280,25 @@ def accepted(call: Any, *arguments: Any, by: Any, value: int = 0, at: int | None
 
 
 def refused(
-    call: Any, *arguments: Any, by: Any, error: str, details: Sequence[Any] = (), value: int = 0, at: int | None = None
+    call: Any,
+    *arguments: Any,
+    by: Any,
+    error: str,
+    details: Sequence[Any] = (),
+    value: int = 0,
+    at: int | None = None,
+    function: str | None = None,
 ) -> Mined:
     """Send, and fail unless it reverts with exactly this error and leaves everything but the sender's fee as it was.
 
-    A callable as a detail is given the mined transaction; for errors that name the block's second.
+    A callable as a detail is given the mined transaction, for errors that name the block's second. `function`: which
+    one refuses, where it is called through another contract.
     """
     return refused_raw(
         call._address,
         call.encode_input(*arguments),
         by=by,
-        function=f"{call._name.split('.')[0]}.{call.abi['name']}",
+        function=function or f"{call._name.split('.')[0]}.{call.abi['name']}",
         error=error,
         details=details,
         value=value,
@@ -297,6 +318,7 @@ def refused_raw(
     at: int | None = None,
 ) -> Mined:
     before = world()
+    assert str(to) in before
     mined = send_raw(to, data, by=by, value=value, at=at)
     assert not mined.succeeded, f"{function} was accepted"
     expected = tuple(detail(mined) if callable(detail) else detail for detail in details)
@@ -311,21 +333,38 @@ def refused_raw(
     return mined
 
 
+def refused_creation(container: Any, *arguments: Any, by: Any, error: str, details: Sequence[Any] = ()) -> None:
+    """Try to create a contract, and fail unless its constructor reverts with exactly this error."""
+    before = world()
+    data = "0x" + container.deploy.encode_input(*arguments).removeprefix("0x")
+    with pytest.raises(RpcRefused) as refusal:
+        rpc("eth_estimateGas", {"from": str(by), "data": data})
+    assert decoded_error(_data_of(refusal.value)) == (error, plain(tuple(details)))
+    assert world() == before
+    REFUSALS.add((f"{container._name}.constructor", error))
+
+
 def refused_view(call: Any, *arguments: Any, error: str, details: Sequence[Any] = ()) -> None:
     """Call a view function, and fail unless it reverts with exactly this error."""
     before = world()
     with pytest.raises(RpcRefused) as refusal:
         rpc("eth_call", {"to": call._address, "data": call.encode_input(*arguments)}, "latest")
-    data = refusal.value.data
-    raw = data["result"] if isinstance(data, dict) else data
-    assert decoded_error(bytes.fromhex(raw.removeprefix("0x"))) == (error, plain(tuple(details)))
+    assert decoded_error(_data_of(refusal.value)) == (error, plain(tuple(details)))
     assert world() == before
     REFUSALS.add((f"{call._name.split('.')[0]}.{call.abi['name']}", error))
 
 
+def _data_of(refused: RpcRefused) -> bytes:
+    """Ganache wraps the revert data of an estimate, and not that of a call."""
+    data = refused.data["result"] if isinstance(refused.data, dict) else refused.data
+    return bytes.fromhex(data.removeprefix("0x"))
+
+
 def world() -> dict[str, Any]:
     """Everybody's ether, and of each contract all of its storage as one hash."""
-    state: dict[str, Any] = {str(account): int(rpc("eth_getBalance", str(account), "latest"), 16) for account in accounts}
+    state: dict[str, Any] = {
+        str(account): int(rpc("eth_getBalance", str(account), "latest"), 16) for account in accounts
+    }
     for loaded in project.get_loaded_projects():
         for container in loaded:
             for contract in container:
@@ -376,9 +415,9 @@ def assert_books_balance(escrow: Any, surplus: int = 0) -> None:
         elif event.name == "Withdrawn":
             _add(credited, event.indexed["account"], -event.data["amount"])
     for call_id, amount in opened.items():
-        assert escrow.callState(call_id)[:2] == (OPEN, amount)
+        assert view(escrow.callState, call_id)[:2] == (OPEN, amount)
     for account, amount in credited.items():
-        assert escrow.owed(account, NATIVE) == amount
+        assert view(escrow.owed, account, NATIVE) == amount
     assert balance_of(escrow) == sum(opened.values()) + sum(credited.values()) + surplus
 
 

@@ -15,7 +15,8 @@ from tallystick.audit.reconcile import reconcile
 from tallystick.audit.replay import History, replay
 from tallystick.audit.report import AuditReport, CallRow, asset_totals, call_row
 from tallystick.chain.deployment import Deployment
-from tallystick.chain.events import DEFAULT_PAGE_BLOCKS, ChainEvent, UndecodableLog
+from tallystick.chain.events import DEFAULT_PAGE_BLOCKS, ChainEvent
+from tallystick.errors import UndecodableLog
 from tallystick.protocol.hexes import to_hex
 
 DEFAULT_TIMEOUT: Final = 10.0

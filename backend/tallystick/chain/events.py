@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
 from eth_hash.auto import keccak
 from web3 import Web3
 
-from tallystick.chain.abi import ABIS, canonical_type
+from tallystick.chain.abi import ABIS, CODEC, canonical_type
 from tallystick.chain.deployment import Deployment
 from tallystick.chain.rpc import rpc_errors
-from tallystick.errors import ChainError, ChainUnreachable
+from tallystick.errors import ChainUnreachable, UndecodableLog
 from tallystick.protocol.hexes import checksum_address
 
 DEFAULT_PAGE_BLOCKS = 2000
@@ -38,12 +38,6 @@ class ChainEvent:
     position: Position
     block_hash: bytes
     transaction: bytes
-
-
-class UndecodableLog(ChainError):
-    """A log at one of our addresses that the ABI does not explain; an honest deployment has none."""
-
-    code = "undecodable_log"
 
 
 def read_events(
@@ -79,9 +73,19 @@ def read_events(
                 raise
             width = max(1, (end - start + 1) // 2)
             continue
-        decoded = [_decode(addresses[str(log["address"]).lower()], log) for log in logs]
+        decoded = [_read(addresses, log) for log in logs]
         yield from sorted(decoded, key=lambda event: event.position)
         start = end + 1
+
+
+def _read(addresses: Mapping[str, str], log: Mapping[str, Any]) -> ChainEvent:
+    try:
+        return _decode(addresses[str(log["address"]).lower()], log)
+    except (DecodingError, LookupError, TypeError, ValueError) as error:
+        raise UndecodableLog(
+            f"The node returned a log in block {log.get('blockNumber')}, index {log.get('logIndex')}, that is not one of "
+            f"the contracts' ({type(error).__name__})."
+        ) from error
 
 
 def _decode(contract: str, log: Mapping[str, Any]) -> ChainEvent:
@@ -97,10 +101,10 @@ def _decode(contract: str, log: Mapping[str, Any]) -> ChainEvent:
     indexed = [parameter for parameter in entry["inputs"] if parameter["indexed"]]
     plain = [parameter for parameter in entry["inputs"] if not parameter["indexed"]]
     values = {
-        parameter["name"]: _named(parameter, decode([canonical_type(parameter)], topic)[0])
+        parameter["name"]: _named(parameter, CODEC.decode([canonical_type(parameter)], topic)[0])
         for parameter, topic in zip(indexed, topics[1:], strict=True)
     }
-    data = decode([canonical_type(parameter) for parameter in plain], bytes(log["data"]))
+    data = CODEC.decode([canonical_type(parameter) for parameter in plain], bytes(log["data"]))
     values |= {parameter["name"]: _named(parameter, value) for parameter, value in zip(plain, data, strict=True)}
     arguments = {parameter["name"]: values[parameter["name"]] for parameter in entry["inputs"]}
     return ChainEvent(

@@ -9,7 +9,7 @@ from web3 import Web3
 
 from tallystick.chain.abi import ABIS
 from tallystick.chain.deployment import Deployment, verify_deployment, verify_history
-from tallystick.chain.rpc import connect, rpc_errors
+from tallystick.chain.rpc import connect, disconnect, rpc_errors
 from tallystick.chain.transactions import Transactions
 from tallystick.chain.types import Block, Listing, Mined, Pending, Revision, SignedTransaction
 from tallystick.chain.wallet import Wallet
@@ -35,6 +35,10 @@ class Marketplace:
     @property
     def domain(self) -> Domain:
         return self.deployment.domain
+
+    def close(self) -> None:
+        """Close the connections to the node."""
+        disconnect(self._web3)
 
     def _errors(self) -> AbstractContextManager[None]:
         return rpc_errors(self.url)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
+from requests import Session
+from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 from web3 import HTTPProvider, Web3
 from web3.exceptions import Web3Exception, Web3RPCError
 
+from tallystick.chain.abi import CODEC
 from tallystick.chain.reverts import refusal_of
 from tallystick.errors import ChainUnreachable, InsufficientFunds
+
+CONNECTIONS = 64
+"""Most connections that are kept open to one node."""
+
+_sessions: WeakKeyDictionary[Web3, Session] = WeakKeyDictionary()
 
 
 def connect(url: str, timeout: float) -> Web3:
@@ -18,7 +27,23 @@ def connect(url: str, timeout: float) -> Web3:
 
     The provider's own retries are off: what may be repeated is decided where it is known whether that is safe.
     """
-    return Web3(HTTPProvider(url, request_kwargs={"timeout": timeout}, exception_retry_configuration=None))
+    session = Session()
+    session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+    session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+    provider = HTTPProvider(
+        url, request_kwargs={"timeout": timeout}, session=session, exception_retry_configuration=None
+    )
+    web3 = Web3(provider)
+    web3.codec = CODEC
+    _sessions[web3] = session
+    return web3
+
+
+def disconnect(web3: Web3) -> None:
+    """Close the connections of a client that `connect` made."""
+    session = _sessions.pop(web3, None)
+    if session is not None:
+        session.close()
 
 
 @contextmanager

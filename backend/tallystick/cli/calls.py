@@ -27,7 +27,7 @@ def query(
     parameters = {} if top_k is None else {"top_k": top_k}
     limit = None if budget is None else parse_amount(budget)
     with obj.notes.status("starting") as spinner:
-        answer = obj.client().query(
+        answer = obj.client.query(
             listing, text, parameters, budget=limit, on_step=lambda step: spinner.update(f"{step} ...")
         )
     receipt = answer.entry.signed.receipt
@@ -82,7 +82,7 @@ def receipt(
     wanted = parse_call_id(call_id)
     entry = archive.find(wanted)
     if entry is None and journal.find(wanted) is not None:
-        entry = obj.client().fetch(journal.find(wanted)).entry
+        entry = obj.client.fetch(journal.find(wanted)).entry
     if entry is None:
         raise UnknownCall(f"No receipt and no pending call {call_id} here.", call_id=call_id)
     found = entry
@@ -118,7 +118,7 @@ def refund(
 ) -> None:
     """Get the escrow of unanswered calls back, once their deadline has passed; then `tallystick withdraw` pays it out."""
     obj: Context = context.obj
-    client = obj.client()
+    client = obj.client
     if call_id is not None:
         chosen = [client.pending(parse_call_id(call_id))]
     else:
@@ -156,7 +156,7 @@ def withdraw(
         receiver = None if to is None else checksum_address(to)
     except ValueError as error:
         raise InvalidRequest(f"--to: {error}.", param="to") from None
-    amount, mined = obj.client().withdraw(to=receiver)
+    amount, mined = obj.client.withdraw(to=receiver)
     obj.show(
         {"amount": str(amount), "gas_used": mined.gas_used, "block": mined.block},
         lambda: obj.out.print(f"withdrew {show_amount(amount)}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -71,7 +72,15 @@ class Context:
             "--key FILE for an encrypted keystore with its password in TALLYSTICK_PASSWORD, or set TALLYSTICK_KEYSTORE."
         )
 
+    def close(self) -> None:
+        """Close what was opened on the way."""
+        for opened in ("client", "market"):
+            if opened in self.__dict__:
+                self.__dict__.pop(opened).close()
+
+    @cached_property
     def client(self) -> Any:
+        """The payer, with the key that signs."""
         from tallystick.client.client import Client
         from tallystick.client.remote import RemoteOracle
 
@@ -129,29 +138,25 @@ def fail(error: TallystickError, as_json: bool) -> None:
     raise typer.Exit(error.exit_code)
 
 
-UNITS = {"wei": 1, "gwei": 10**9, "ether": 10**18}
+DECIMALS = {"wei": 0, "gwei": 9, "ether": 18}
+AMOUNT = re.compile(r"([0-9]{1,80})(?:\.([0-9]{1,80}))?\s*(wei|gwei|ether)?")
 
 
 def parse_amount(text: str) -> int:
     """`1500`, `1500wei`, `2gwei` or `0.001ether` in wei. Raises InvalidSetting on anything else, or on parts of a wei."""
-    from decimal import Decimal, InvalidOperation
-
-    stripped = text.strip().lower()
-    unit = next((name for name in ("gwei", "ether", "wei") if stripped.endswith(name)), None)
-    digits = stripped.removesuffix(unit) if unit else stripped
-    try:
-        amount = Decimal(digits.strip()) * UNITS[unit or "wei"]
-    except InvalidOperation:
-        raise InvalidSetting(f"{text!r} is no amount: write it as 1500, 2gwei or 0.001ether.") from None
-    if not amount.is_finite() or amount < 0 or amount != amount.to_integral_value():
-        raise InvalidSetting(f"{text!r} is no whole, positive number of wei.")
-    return int(amount)
+    found = AMOUNT.fullmatch(text.strip().lower())
+    if found is None:
+        raise InvalidSetting(f"{text[:80]!r} is no amount: write it as 1500, 2gwei or 0.001ether.")
+    whole, fraction, unit = found[1], (found[2] or "").rstrip("0"), found[3] or "wei"
+    if len(fraction) > DECIMALS[unit]:
+        raise InvalidSetting(f"{text[:80]!r} is no whole number of wei.")
+    return int(whole + fraction.ljust(DECIMALS[unit], "0"))
 
 
 def show_amount(amount: int) -> str:
     """An amount of the native asset for people: exact, in ether where that is shorter."""
-    from decimal import Decimal
-
-    if 0 < amount < 10**9:
+    if amount < 10**9:
         return f"{amount} wei"
-    return f"{Decimal(amount) / Decimal(10**18):f}".rstrip("0").rstrip(".") + " ether"
+    whole, fraction = divmod(amount, 10**18)
+    digits = f"{fraction:018}".rstrip("0")
+    return f"{whole}.{digits} ether" if digits else f"{whole} ether"

@@ -144,7 +144,7 @@ def _pay(demo: Demo) -> None:
 
     demo.chapter("4. Pay for a query: escrow on chain, inference, receipt, result hash on chain")
     demo.fact("question", QUESTION)
-    client = demo.context("payer").client()
+    client = demo.context("payer").client
     answer = client.query(demo.listing_id, QUESTION)
     receipt = answer.entry.signed.receipt
     best = answer.result["scores"][0]
@@ -177,7 +177,7 @@ def _refusals(demo: Demo) -> None:
     from tallystick.protocol.payments import DirectPayment
 
     demo.chapter("5. What is refused, and what is free")
-    client = demo.context("payer").client()
+    client = demo.context("payer").client
     oracle = RemoteOracle(demo.context().settings.oracle_url)
     body = {"listing": str(demo.listing_id), "revision": 1, "input": OTHER_QUESTION, "parameters": {}}
     demo.refusal("unpaid", lambda: oracle.classify(body, None))
@@ -200,7 +200,7 @@ def _refund(demo: Demo) -> None:
 
     demo.chapter("6. An oracle that never answers: the escrow comes back after the deadline")
     context = demo.context("payer")
-    client = context.client()
+    client = context.client
     quote = client.quote(demo.listing_id, UNANSWERED_QUESTION)
     demo.processes.pop("oracle").stop()
     pending, _opening = client.open(quote)
@@ -219,7 +219,7 @@ def _refund(demo: Demo) -> None:
 def _withdraw(demo: Demo) -> None:
     demo.chapter("7. Pull what is owed: the owner's earnings, the payer's change and refund")
     for role in ("owner", "payer"):
-        amount, mined = demo.context(role).client().withdraw()
+        amount, mined = demo.context(role).client.withdraw()
         demo.fact(role, f"{show_amount(amount)} ({mined.gas_used} gas)")
 
 

@@ -192,7 +192,7 @@ def _oracle_status(url: str) -> Mapping[str, Any]:
     from tallystick.client.remote import RemoteOracle
 
     oracle = RemoteOracle(url, timeout=5.0, attempts=1)
-    state = oracle.get("/readyz")["status"]
+    state = oracle.get("/readyz", "status")["status"]
     return {"url": url, "state": state, **oracle.get("/v1/status")}
 
 

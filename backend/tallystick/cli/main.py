@@ -45,6 +45,7 @@ def options(
     ] = False,
 ) -> None:
     context.obj = Context(config=config, state_dir=state_dir, rpc_url=rpc_url, key=key, json=as_json)
+    context.call_on_close(context.obj.close)
 
 
 app.command()(local.up)

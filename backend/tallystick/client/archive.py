@@ -1,4 +1,8 @@
-"""The payer's archive: one JSON line a call, receipt and disclosure together (docs/SPEC.md has the format)."""
+"""The payer's archive: one JSON line a call, receipt and disclosure together (docs/SPEC.md has the format).
+
+A last line that a crash cut short is passed over, and overwritten by the next: its call is still in the journal, and
+fetching it again writes it whole.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,15 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, Final
+
+from filelock import FileLock
 
 from tallystick.errors import ArchiveInvalid
 from tallystick.protocol.disclosure import ArchiveEntry
+
+CHUNK: Final = 1 << 16
+UNREADABLE: Final = (ValueError, KeyError, TypeError, RecursionError)
 
 
 class Archive:
@@ -20,30 +30,57 @@ class Archive:
     def append(self, entry: ArchiveEntry) -> None:
         """On disk when it returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(entry.to_dict(), ensure_ascii=False, separators=(",", ":")) + "\n"
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "r+b") as file:
-            # A line that a crash cut short would swallow this one.
-            if file.seek(0, os.SEEK_END) > 0:
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":
-                    line = "\n" + line
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        line = json.dumps(entry.to_dict(), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        # Cutting a torn line off must not hit one that another process is writing.
+        with FileLock(self.path.with_name(f"{self.path.name}.lock")):
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(descriptor, "r+b") as file:
+                rest = _after_last_newline(file)
+                if rest and _is_entry(rest):
+                    line = b"\n" + line
+                elif rest:
+                    file.truncate(file.seek(0, os.SEEK_END) - len(rest))
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
 
     def entries(self) -> Iterator[ArchiveEntry]:
         """Oldest first. Raises ArchiveInvalid, naming the line."""
         if not self.path.exists():
             return
-        with self.path.open(encoding="utf-8") as file:
+        with self.path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
                     continue
                 try:
-                    yield ArchiveEntry.from_dict(json.loads(line))
-                except (ValueError, KeyError, TypeError) as error:
-                    raise ArchiveInvalid(f"{self.path}, line {number}: not a receipt ({error}).", line=number) from None
+                    entry = ArchiveEntry.from_dict(json.loads(line))
+                except UNREADABLE as error:
+                    if not line.endswith(b"\n"):
+                        return
+                    raise ArchiveInvalid(
+                        f"{self.path}, line {number}: not a receipt ({error}). Restore the file, or move the line out of it.",
+                        path=str(self.path),
+                        line=number,
+                    ) from None
+                yield entry
 
     def find(self, call_id: bytes) -> ArchiveEntry | None:
         return next((entry for entry in self.entries() if entry.signed.receipt.call_id == call_id), None)
+
+
+def _after_last_newline(file: BinaryIO) -> bytes:
+    rest, position = b"", file.seek(0, os.SEEK_END)
+    while position > 0 and b"\n" not in rest:
+        start = max(0, position - CHUNK)
+        file.seek(start)
+        rest = file.read(position - start) + rest
+        position = start
+    return rest.rpartition(b"\n")[2]
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        ArchiveEntry.from_dict(json.loads(line))
+    except UNREADABLE:
+        return False
+    return True

@@ -20,8 +20,10 @@ from tallystick.errors import (
     CallClosed,
     InsufficientFunds,
     ListingWithdrawn,
+    OracleAnswerInvalid,
     PaymentRequired,
     ReceiptInvalid,
+    TransactionUnknown,
     UnknownCall,
     WrongOracle,
 )
@@ -92,6 +94,10 @@ class Client:
         self._clock = clock
         self._sleep = sleep
 
+    def close(self) -> None:
+        """Close the connections to the oracle; the marketplace is the caller's."""
+        self._oracle.close()
+
     def quote(self, listing_id: int, input: Any, parameters: Mapping[str, Any] | None = None) -> Quote:  # noqa: A002
         """Ask what this request costs at most. Sends the request, unpaid. Raises what the oracle refuses it with."""
         listing = self._market.listing(listing_id)
@@ -109,9 +115,7 @@ class Client:
                     actual=answer.details.get("oracle"),
                     expected=listing.oracle,
                 ) from None
-            return Quote(
-                request, listing.oracle, revision.prices.asset, from_decimal(answer.details.get("required"), 128)
-            )
+            return Quote(request, listing.oracle, revision.prices.asset, _required(answer))
         raise ReceiptInvalid("The oracle answered an unpaid request; nothing was paid, and its answer proves nothing.")
 
     def query(
@@ -147,6 +151,14 @@ class Client:
         self.journal.write(pending)
         opening = self._market.transactions.send_and_wait(transaction)
         while self._market.call_state(pending.call_id, self._confirmations).status is CallStatus.NONE:
+            if self._now() > pending.call.deadline:
+                raise TransactionUnknown(
+                    f"Call {to_hex(pending.call_id)} was opened in {to_hex(opening.transaction)}, but was not "
+                    f"{self._confirmations} block(s) deep by its deadline. Look the transaction up; `tallystick refund` gets "
+                    "the escrow back.",
+                    call_id=to_hex(pending.call_id),
+                    transaction=to_hex(opening.transaction),
+                )
             self._sleep(CONFIRMATION_POLL)
         return pending, opening
 
@@ -172,7 +184,7 @@ class Client:
 
     def settlement(self, call_id: bytes) -> Mapping[str, Any]:
         """How far the oracle says the call's posting has come: state, and once there are, transaction, block and gas."""
-        settlement: Mapping[str, Any] = self._oracle.get(f"/v1/calls/{to_hex(call_id)}")["settlement"]
+        settlement: Mapping[str, Any] = self._oracle.get(f"/v1/calls/{to_hex(call_id)}", "settlement")["settlement"]
         return settlement
 
     def owed(self, asset: str = NATIVE) -> int:
@@ -219,10 +231,12 @@ class Client:
         function = self._market.withdraw_owed(asset, to or self.wallet.address)
         return amount, transactions.send_and_wait(transactions.prepare(self.wallet, function))
 
+    def _now(self) -> int:
+        """The contract reads the chain's clock, which an idle development chain may have ahead of ours or behind."""
+        return max(int(self._clock()), self._market.head().timestamp)
+
     def _terms(self, quote: Quote) -> PendingCall:
         request, salt = quote.request, new_salt()
-        # The contract reads the chain's clock, which an idle development chain may have ahead of ours or behind.
-        now = max(int(self._clock()), self._market.head().timestamp)
         call = DirectCall(
             payer=self.wallet.address,
             listing_id=request.listing_id,
@@ -230,7 +244,7 @@ class Client:
             oracle=quote.oracle,
             asset=quote.asset,
             amount=quote.maximum,
-            deadline=now + self._call_duration,
+            deadline=self._now() + self._call_duration,
             request_commitment=request_commitment(salt, request.canonical()),
         )
         balance = self._market.native_balance(self.wallet.address)
@@ -242,6 +256,13 @@ class Client:
                 available=str(balance),
             )
         return PendingCall(call.call_id(self._market.domain), call, salt, request)
+
+
+def _required(answer: PaymentRequired) -> int:
+    try:
+        return from_decimal(answer.details.get("required"), 128)
+    except ValueError as error:
+        raise OracleAnswerInvalid(f"The oracle's price can't be read ({error}). Nothing was paid.") from None
 
 
 def _body(request: InferenceRequest) -> dict[str, Any]:

@@ -70,6 +70,17 @@ def _write(path: Path, content: Any) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """A new name is on disk only once its folder is."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _read(path: Path) -> PendingCall:
@@ -81,5 +92,7 @@ def _read(path: Path) -> PendingCall:
             from_hex(content["salt"], 32),
             InferenceRequest.from_dict(content["request"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArchiveInvalid(f"The pending call in {path} can't be read ({error}); move it away to go on.") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ArchiveInvalid(
+            f"The pending call in {path} can't be read ({error}); move it away to go on.", path=str(path)
+        ) from None

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
 
-from tallystick import errors
-from tallystick.errors import TallystickError
+from tallystick.errors import ContractRefused, Detail, NotJson, OracleAnswerInvalid, OracleUnreachable, TallystickError
+from tallystick.protocol.canonical import parse_json
 
 ATTEMPTS = 5
 LONGEST_PAUSE = 5.0
-
-
-class OracleUnreachable(TallystickError):
-    """No answer from the oracle. A call that is open stays open: the answer can be fetched, or the escrow refunded."""
-
-    code = "oracle_unreachable"
-    type = "connection_error"
-    status = 503
-    exit_code = 4
-    retryable = True
-
-
-class OracleAnswerInvalid(TallystickError):
-    """What answered is no oracle of ours, or a proxy in between."""
-
-    code = "oracle_answer_invalid"
-    type = "connection_error"
-    status = 502
-    exit_code = 4
+DETAIL_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 
 
 class RemoteOracle:
@@ -61,8 +43,12 @@ class RemoteOracle:
         response = self._request("POST", "/v1/classify", json=dict(body), headers=headers)
         return _json(response), response.headers
 
-    def get(self, path: str) -> Any:
-        return _json(self._request("GET", path))
+    def get(self, path: str, *needed: str) -> Mapping[str, Any]:
+        """The object that a route answers with, holding at least the fields `needed`. Raises OracleAnswerInvalid."""
+        value = _json(self._request("GET", path))
+        if not isinstance(value, dict) or not all(name in value for name in needed):
+            raise OracleAnswerInvalid(f"{self.url}{path} does not answer as an oracle does; is this an oracle's URL?")
+        return value
 
     def get_bytes(self, path: str) -> bytes:
         return self._request("GET", path).content
@@ -81,6 +67,10 @@ class RemoteOracle:
                     oracle_url=self.url,
                 )
                 continue
+            except httpx.DecodingError:
+                raise OracleAnswerInvalid(
+                    f"The answer from {self.url} can't be decoded; is this an oracle's URL?"
+                ) from None
             if response.is_success:
                 return response
             failure = error_from(response)
@@ -95,23 +85,33 @@ def error_from(response: httpx.Response) -> TallystickError:
     body = _json(response)
     try:
         error = body["error"]
-        code, message, details = str(error["code"]), str(error["message"]), dict(error["details"])
+        code, message, details = str(error["code"]), str(error["message"]), _details(error)
     except (KeyError, TypeError, ValueError):
         return OracleAnswerInvalid(f"HTTP {response.status_code} without an error body; is this an oracle's URL?")
-    if error.get("param") is not None:
-        details["param"] = str(error["param"])
+    if code == ContractRefused.code:
+        return ContractRefused(message, name=str(details.pop("contract_error", "")), arguments=details)
     for kind in _subclasses(TallystickError):
-        if kind.code == code and kind is not errors.ContractRefused:
+        if kind.code == code:
             return kind(message, **details)
     return OracleAnswerInvalid(
         f"The oracle refused with an error unknown to this version ({code[:50]}): {message[:500]}"
     )
 
 
+def _details(error: Mapping[str, Any]) -> dict[str, Detail]:
+    """The details that have a name and a kind of value that ours have; the sender may not mean us well."""
+    found = {**dict(error["details"]), "param": error.get("param")}
+    return {
+        name: value
+        for name, value in found.items()
+        if DETAIL_NAME.fullmatch(name) and name not in ("self", "message") and isinstance(value, str | int | bool)
+    }
+
+
 def _json(response: httpx.Response) -> Any:
     try:
-        return response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        return parse_json(response.content)
+    except NotJson:
         raise OracleAnswerInvalid(
             f"HTTP {response.status_code} that is not JSON from {response.url.host}; is this an oracle's URL?"
         ) from None

@@ -11,7 +11,7 @@ from tallystick.errors import ReceiptInvalid
 from tallystick.protocol.calls import Mode
 from tallystick.protocol.disclosure import ArchiveEntry, Disclosure
 from tallystick.protocol.encoding import Domain
-from tallystick.protocol.hexes import to_hex
+from tallystick.protocol.hexes import from_object, to_hex
 from tallystick.protocol.receipts import SignedReceipt
 
 
@@ -23,8 +23,9 @@ def checked_entry(reply: Mapping[str, Any], pending: PendingCall, revision: Revi
     """
     try:
         signed = SignedReceipt.from_dict(reply)
-        disclosure = Disclosure(pending.salt, pending.request, reply["parameters"], reply["result"])
+        disclosure = Disclosure(pending.salt, pending.request, from_object(reply["parameters"]), reply["result"])
         signer = signed.signer(domain)
+        unopened = disclosure.mismatches(signed.receipt)
     except (ValueError, KeyError, TypeError) as error:
         raise ReceiptInvalid(f"The reply carries no readable receipt ({error}). Keep it as evidence.") from None
     receipt, call = signed.receipt, pending.call
@@ -49,7 +50,7 @@ def checked_entry(reply: Mapping[str, Any], pending: PendingCall, revision: Revi
     limit = min(call.amount, revision.prices.price_of(receipt.units))
     if receipt.charge > limit:
         problems.append(f"it charges {receipt.charge}, more than the {limit} that escrow and price sheet allow")
-    problems += [f"its {name} is not that of what was sent and returned" for name in disclosure.mismatches(receipt)]
+    problems += [f"its {name} is not that of what was sent and returned" for name in unopened]
     if problems:
         raise ReceiptInvalid(
             f"The oracle's receipt for call {to_hex(pending.call_id)} does not hold: {'; '.join(problems)}. Keep the reply: "

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tallystick.chain.rpc import connect
+from tallystick.chain.rpc import connect, disconnect
 from tallystick.chain.wallet import DEVELOPMENT_CHAIN_ID, DEVELOPMENT_MNEMONIC
 from tallystick.devnet.processes import Process, port_is_taken, start, wait_until
 from tallystick.errors import PortInUse, StartFailed, ToolMissing
@@ -71,13 +71,18 @@ def start_chain(checkout: Checkout, port: int, log: Path, database: Path | None 
     if database is not None:
         database.mkdir(parents=True, exist_ok=True)
         command += ["--database.dbPath", str(database)]
-    process = start(command, log, checkout.environment())
+    # Ganache keeps blocks it was not told where to keep in a temporary folder, and leaves it behind when it is killed.
+    scratch = log.parent / "chain.tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    process = start(command, log, checkout.environment(TMPDIR=str(scratch)))
     web3 = connect(f"http://127.0.0.1:{port}", 5.0)
     try:
         wait_until(web3.is_connected, GANACHE_SECONDS, process, "Ganache", log)
     except BaseException:
         process.stop()
         raise
+    finally:
+        disconnect(web3)
     return process
 
 

@@ -17,6 +17,8 @@ import psutil
 from tallystick.errors import StartFailed
 
 STOP_SECONDS = 15.0
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""What this very process started: their parent has to collect them when they end."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,15 @@ class Process:
     def stop(self, wait: float = STOP_SECONDS) -> None:
         """SIGTERM, and SIGKILL if that is not enough; also to what the process started."""
         found = self._find()
-        if found is None:
-            return
-        family = [found, *found.children(recursive=True)]
+        family = [found, *found.children(recursive=True)] if found is not None else []
         for member in family:
             _signal(member, signal.SIGTERM)
         _gone, stubborn = psutil.wait_procs(family, timeout=wait)
         for member in stubborn:
             _signal(member, signal.SIGKILL)
         psutil.wait_procs(stubborn, timeout=wait)
+        if (child := _children.pop(self.pid, None)) is not None:
+            child.wait()
 
     def _find(self) -> psutil.Process | None:
         try:
@@ -69,6 +71,7 @@ def start(command: Sequence[str], log: Path, environment: Mapping[str, str] | No
             )
     except OSError as error:
         raise StartFailed(f"{command[0]} can't be started: {error.strerror}.") from None
+    _children[child.pid] = child
     return Process(child.pid, psutil.Process(child.pid).create_time())
 
 

@@ -60,6 +60,7 @@ def run_oracle(settings: Settings, wallet: Wallet, load: Callable[[Path, bytes],
             _serve(settings, chain, service, listener, checkpoint)
         finally:
             store.close()
+            chain.close()
 
 
 def build_service(

@@ -6,6 +6,9 @@ import json
 from importlib.resources import files
 from typing import Any
 
+from eth_abi.codec import ABICodec
+from eth_abi.decoding import StringDecoder
+from eth_abi.registry import registry as standard_types
 from eth_hash.auto import keccak
 
 from tallystick.protocol.canonical import canonical_bytes
@@ -30,3 +33,21 @@ def canonical_type(parameter: dict[str, Any]) -> str:
         return kind
     inner = ",".join(canonical_type(component) for component in parameter["components"])
     return f"({inner}){kind.removeprefix('tuple')}"
+
+
+class _AnyText(StringDecoder):
+    """Solidity does not check that a string is UTF-8: one owner's odd URI must not make every listing unreadable."""
+
+    def __init__(self) -> None:
+        super().__init__(handle_string_errors="backslashreplace")  # type: ignore[no-untyped-call]
+
+
+def _codec() -> ABICodec:
+    types = standard_types.copy()  # type: ignore[no-untyped-call]
+    types.unregister_decoder("string")
+    types.register_decoder("string", _AnyText, label="string")
+    return ABICodec(types)
+
+
+CODEC = _codec()
+"""Encodes and decodes ABI values; bytes of a string that are not UTF-8 are written as \\xNN."""
