@@ -194,6 +194,12 @@ class UndecodableLog(ChainError):
     code = "undecodable_log"
 
 
+class BlockOutOfRange(ChainError):
+    """The block to audit is one that the chain does not have yet, or from before the contracts."""
+
+    code = "block_out_of_range"
+
+
 class OracleConnectionError(TallystickError):
     type = "connection_error"
     status = 503

@@ -30,6 +30,7 @@ def test_read_archive_gives_back_what_was_written(tmp_path: Path) -> None:
     archive = read_archive(path)
     assert [item.entry for item in archive.lines] == entries()
     assert [item.source for item in archive.lines] == [f"{path}:1", f"{path}:2"]
+    assert archive.cut_off is None
 
 
 def test_read_archive_tolerates_repeated_and_empty_lines(tmp_path: Path) -> None:
@@ -46,6 +47,14 @@ def test_read_archive_of_an_empty_file_has_no_lines(tmp_path: Path) -> None:
     path = tmp_path / "receipts.jsonl"
     path.write_bytes(b"")
     assert read_archive(path).lines == ()
+
+
+def test_read_archive_passes_over_a_last_line_that_a_crash_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "receipts.jsonl"
+    path.write_bytes(line(entries()[0]) + line(entries()[1])[:200])
+    archive = read_archive(path)
+    assert [item.entry for item in archive.lines] == entries()[:1]
+    assert archive.cut_off == f"{path}:2"
 
 
 def _without(key: str) -> bytes:

@@ -325,3 +325,12 @@ def test_check_receipts_without_archives_notes_nothing() -> None:
     receipts, findings = checked(honest_scene())
     assert findings == []
     assert receipts.checks == {}
+
+
+def test_check_receipts_of_an_archive_that_was_cut_off_notes_it() -> None:
+    scene = honest_scene()
+    whole = archive(*(entry_of(scene, nth) for nth in (0, 4)))
+    receipts, findings = checked(scene, replace(whole, cut_off="payer.jsonl:3"))
+    assert kinds(findings) == [ReceiptKind.ARCHIVE_CUT_OFF]
+    assert findings[0].evidence == Evidence(source="payer.jsonl:3")
+    assert receipts.of(call_id(0)(scene)) is ReceiptCheck.AGREES

@@ -20,22 +20,32 @@ class ArchiveLine:
 
 @dataclass(frozen=True)
 class Archive:
-    """What one holder kept: a payer's own calls, or all that an oracle served."""
+    """What one holder kept: a payer's own calls, or all that an oracle served.
+
+    `cut_off` names a last line that was not written to its end, as a crash leaves it; it is no evidence of anything.
+    """
 
     lines: tuple[ArchiveLine, ...]
+    cut_off: str | None = None
 
 
 def read_archive(path: Path) -> Archive:
-    """Read an archive file. Raises ArchiveInvalid, naming the line, on anything that is not an archive entry."""
+    """Read an archive file. Raises ArchiveInvalid, naming the line, on a whole line that is not an archive entry."""
     lines: list[ArchiveLine] = []
+    cut_off = None
     try:
         with path.open("rb") as file:
             for number, text in enumerate(file, start=1):
-                if text.strip():
-                    lines.append(ArchiveLine(f"{path}:{number}", _entry(path, number, text)))
+                source = f"{path}:{number}"
+                try:
+                    lines += [ArchiveLine(source, _entry(path, number, text))] if text.strip() else []
+                except ArchiveInvalid:
+                    if text.endswith(b"\n"):
+                        raise
+                    cut_off = source
     except OSError as error:
         raise ArchiveInvalid(f"The archive {path} can't be read: {error.strerror}.", path=str(path)) from None
-    return Archive(tuple(lines))
+    return Archive(tuple(lines), cut_off)
 
 
 def _entry(path: Path, number: int, text: bytes) -> ArchiveEntry:
@@ -44,11 +54,11 @@ def _entry(path: Path, number: int, text: bytes) -> ArchiveEntry:
     except NotJson as error:
         reason = error.message
     except KeyError as error:
-        reason = f"it lacks {error}, or has an unknown value there"
-    except (ValueError, TypeError, AttributeError) as error:
-        reason = str(error)
+        reason = f"it has no {error}, or something unknown there."
+    except (ValueError, TypeError) as error:
+        reason = f"{error}."
     raise ArchiveInvalid(
-        f"Line {number} of {path} is not an archived receipt: {reason} If the line was cut off, remove it.",
+        f"Line {number} of {path} is not an archived receipt: {reason}",
         path=str(path),
         line=number,
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
-from tallystick.audit.archives import Archive
+from tallystick.audit.archives import Archive, read_archive
 from tallystick.audit.disclosures import DisclosureCheck, Rerun, check_disclosures, note_compute_time
 from tallystick.audit.findings import Evidence, Findings
 from tallystick.audit.kinds import ChainKind
@@ -31,7 +32,7 @@ def audit(
     deployment: Deployment,
     *,
     to_block: int | None = None,
-    archives: Sequence[Archive] = (),
+    archives: Sequence[Path] = (),
     rerun: Rerun | None = None,
     page_blocks: int = DEFAULT_PAGE_BLOCKS,
     timeout: float = DEFAULT_TIMEOUT,
@@ -39,17 +40,28 @@ def audit(
 ) -> AuditReport:
     """Audit everything from the deployment to `to_block`, by default the newest block, over the RPC at `marketplace_url`.
 
-    `archives` are receipts to hold against the chain; read them before, so that their calls are in the audited blocks.
-    `rerun` runs the model of a disclosed call again. Whatever is wrong with the history is in the report. Raises
-    WrongChain, ContractMissing or DeploymentMismatch where the node serves another chain than `deployment` is on,
-    BlockOutOfRange for a block that can't be audited, ChainUnreachable where the node gives no usable answer.
+    `archives` are files of receipts to hold against the chain; `rerun` runs the model of a disclosed call again. Whatever
+    is wrong with the history is in the report. Raises ArchiveInvalid for a file that is no archive; WrongChain,
+    ContractMissing or DeploymentMismatch where the node serves another chain than `deployment` is on; BlockOutOfRange for
+    a block that can't be audited; ChainUnreachable where the node gives no usable answer.
     """
-    tell = on_progress or _silent
-    findings = Findings()
-    node = Node(marketplace_url, deployment, timeout=timeout)
-    node.verify()
-    view = node.at(to_block)
+    # Before the block is chosen, so that every call with a receipt was opened by then.
+    receipts = [read_archive(path) for path in archives]
+    with Node(marketplace_url, deployment, timeout=timeout) as node:
+        node.verify()
+        return _audit(node, node.at(to_block), deployment, receipts, rerun, page_blocks, on_progress or _silent)
 
+
+def _audit(
+    node: Node,
+    view: View,
+    deployment: Deployment,
+    archives: Sequence[Archive],
+    rerun: Rerun | None,
+    page_blocks: int,
+    tell: Progress,
+) -> AuditReport:
+    findings = Findings()
     events = _told(node.events(view.block.number, page_blocks), deployment.first_block, view.block.number, tell)
     try:
         history = replay(events, node.header, deployment, view.block.number, findings)
@@ -84,12 +96,14 @@ def _told(events: Iterator[ChainEvent], first: int, last: int, tell: Progress) -
 
 def _check_unchanged(node: Node, view: View, findings: Findings) -> None:
     """Everything was read at one block number; only if its block is still the same was it one history."""
-    now = node.header(view.block.number)
-    if now.hash != view.block.hash:
+    number, before = view.block.number, view.block.hash
+    now = node.block_hash(number)
+    if now != before:
+        state = f"is {to_hex(now)}" if now is not None else "is gone"
         findings.add(
             ChainKind.BLOCK_CHANGED,
-            f"Block {view.block.number} is {to_hex(now.hash)}; when the audit began it was {to_hex(view.block.hash)}.",
-            Evidence(view.block.number),
+            f"Block {number} {state}; when the audit began it was {to_hex(before)}.",
+            Evidence(number),
         )
 
 

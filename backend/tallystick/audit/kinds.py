@@ -193,6 +193,7 @@ class ReceiptKind(Kind):
     RECEIPT_WITHOUT_CALL = ERROR, "This receipt is for a call that nobody opened."
     RECEIPT_AFTER_AUDIT = NOTE, "The receipt's call was opened after the audited block; audit a later one."
     RECEIPT_MISSING = NOTE, "The archives hold no receipt for this call of one of their payers: one half stands alone."
+    ARCHIVE_CUT_OFF = NOTE, "An archive's last line was not written to its end: its receipt can be fetched again."
     EQUIVOCATION = ERROR, "The oracle signed two different receipts for one call; both together prove it to anybody."
 
 

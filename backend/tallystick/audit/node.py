@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from web3 import Web3
+from web3.exceptions import BlockNotFound
 from web3.types import BlockIdentifier
 
 from tallystick.chain.abi import ABIS
 from tallystick.chain.deployment import Deployment, verify_deployment
 from tallystick.chain.events import ChainEvent, read_events
-from tallystick.chain.rpc import connect, rpc_errors
+from tallystick.chain.rpc import connect, disconnect, rpc_errors
 from tallystick.chain.types import Block, Listing, Revision
-from tallystick.errors import ChainError, ContractRefused
+from tallystick.errors import BlockOutOfRange, ContractRefused
 from tallystick.protocol.calls import CallState, CallStatus
 from tallystick.protocol.prices import PriceSheet
-
-
-class BlockOutOfRange(ChainError):
-    """The block to audit is one that the chain does not have yet, or from before the contracts."""
-
-    code = "block_out_of_range"
 
 
 class Node:
@@ -35,6 +30,12 @@ class Node:
         self._escrow = self._contract("escrow", deployment.escrow.address)
         self._registry = self._contract("registry", deployment.registry.address)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        disconnect(self._web3)
+
     def verify(self) -> None:
         """Chain id, genesis, creation block and code. Raises WrongChain, ContractMissing or DeploymentMismatch."""
         with rpc_errors(self._url):
@@ -44,6 +45,14 @@ class Node:
         with rpc_errors(self._url):
             block = self._web3.eth.get_block(number)
             return Block(int(block["number"]), bytes(block["hash"]), int(block["timestamp"]))
+
+    def block_hash(self, number: int) -> bytes | None:
+        """None where the node has no such block (any more)."""
+        with rpc_errors(self._url):
+            try:
+                return bytes(self._web3.eth.get_block(number)["hash"])
+            except BlockNotFound:
+                return None
 
     def events(self, to_block: int, page_blocks: int) -> Iterator[ChainEvent]:
         """From the deployment to `to_block`, inclusive. Raises UndecodableLog."""

@@ -57,6 +57,12 @@ def check_receipts(
     """Hold every archived receipt against the replay. `newest_call_state` tells of calls from after the audited block."""
     by_call: dict[bytes, list[ArchiveLine]] = {}
     for archive in archives:
+        if archive.cut_off is not None:
+            findings.add(
+                ReceiptKind.ARCHIVE_CUT_OFF,
+                "The archive's last line is not a whole receipt.",
+                Evidence(source=archive.cut_off),
+            )
         for line in archive.lines:
             by_call.setdefault(line.entry.signed.receipt.call_id, []).append(line)
     checked = CheckedReceipts()

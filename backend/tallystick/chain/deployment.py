@@ -112,6 +112,7 @@ def verify_deployment(web3: Web3, deployment: Deployment) -> None:
             actual=actual,
             expected=deployment.chain_id,
         )
+    _verify_block(web3, 0, deployment.genesis_hash)
     verify_history(web3, deployment)
     for name, contract in deployment.contracts().items():
         code = bytes(web3.eth.get_code(Web3.to_checksum_address(contract.address)))
@@ -132,17 +133,20 @@ def verify_deployment(web3: Web3, deployment: Deployment) -> None:
 
 
 def verify_history(web3: Web3, deployment: Deployment) -> None:
-    """The cheap part, for every admission: genesis and the escrow's creation block are still those of the deployment."""
-    for number, expected in ((0, deployment.genesis_hash), (deployment.escrow.block, deployment.escrow.block_hash)):
-        actual = _block_hash(web3, number)
-        if actual != expected:
-            raise DeploymentMismatch(
-                f"Block {number} is not the one that the deployment file names: the chain was reset or rewritten "
-                "behind the same address. Nothing is served on it; deploy again.",
-                block=number,
-                actual=to_hex(actual) if actual else None,
-                expected=to_hex(expected),
-            )
+    """The cheap part, for every admission: the escrow's creation block, and so every block before it, is still the same."""
+    _verify_block(web3, deployment.escrow.block, deployment.escrow.block_hash)
+
+
+def _verify_block(web3: Web3, number: int, expected: bytes) -> None:
+    actual = _block_hash(web3, number)
+    if actual != expected:
+        raise DeploymentMismatch(
+            f"Block {number} is not the one that the deployment file names: the chain was reset or rewritten behind the "
+            "same address. Nothing is served on it; deploy again.",
+            block=number,
+            actual=to_hex(actual) if actual else None,
+            expected=to_hex(expected),
+        )
 
 
 def _block_hash(web3: Web3, number: BlockIdentifier) -> bytes | None:

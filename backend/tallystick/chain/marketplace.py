@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from web3 import Web3
+from web3.types import BlockIdentifier
 
 from tallystick.chain.abi import ABIS
 from tallystick.chain.deployment import Deployment, verify_deployment, verify_history
@@ -108,9 +109,11 @@ class Marketplace:
     def call_state(self, call_id: bytes, confirmations: int = 1) -> CallState:
         """The call's state `confirmations` deep: 1 reads the newest block, 2 the one before it, and so on."""
         with self._errors():
-            block = max(0, int(self._web3.eth.block_number) - confirmations + 1)
-            if block < self.deployment.escrow.block:
-                return CallState(CallStatus.NONE, 0, 0)
+            block: BlockIdentifier = "latest"
+            if confirmations > 1:
+                block = int(self._web3.eth.block_number) - confirmations + 1
+                if block < self.deployment.escrow.block:
+                    return CallState(CallStatus.NONE, 0, 0)
             status, amount, deadline = self._escrow.functions.callState(call_id).call(block_identifier=block)
         return CallState(CallStatus(status), int(amount), int(deadline))
 

@@ -35,6 +35,8 @@ def connect(url: str, timeout: float) -> Web3:
     )
     web3 = Web3(provider)
     web3.codec = CODEC
+    # It asks for the chain id twice before every call, and refuses the blocks of proof-of-authority chains.
+    web3.middleware_onion.remove("validation")
     _sessions[web3] = session
     return web3
 

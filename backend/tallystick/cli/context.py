@@ -14,7 +14,7 @@ from typing import Any, ParamSpec
 import typer
 from rich.console import Console
 
-from tallystick.errors import InvalidSetting, KeyMissing, TallystickError
+from tallystick.errors import FileUnusable, InvalidSetting, KeyMissing, TallystickError
 from tallystick.settings import Settings, load_settings
 
 P = ParamSpec("P")
@@ -124,8 +124,15 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             raise typer.Exit(BROKEN_PIPE) from None
+        except OSError as error:
+            fail(_unusable(error), as_json)
 
     return wrapped
+
+
+def _unusable(error: OSError) -> FileUnusable:
+    place = str(error.filename) if error.filename is not None else "A file"
+    return FileUnusable(f"{place} can't be used: {error.strerror or error}. Check the path and its permissions.")
 
 
 def fail(error: TallystickError, as_json: bool) -> None:

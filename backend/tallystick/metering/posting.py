@@ -14,7 +14,7 @@ from collections.abc import Callable
 from tallystick.chain.port import Chain
 from tallystick.chain.types import Mined, Pending
 from tallystick.chain.wallet import Wallet
-from tallystick.errors import ChainError, ContractRefused, StoreUnavailable
+from tallystick.errors import ChainError, ChainUnreachable, ContractRefused, StoreUnavailable, TallystickError
 from tallystick.metering.steps import Checkpoint, Step, When, no_checkpoint
 from tallystick.protocol.hexes import to_hex
 from tallystick.store.records import (
@@ -60,6 +60,7 @@ class Poster:
         self._clock = clock
         self._sent_at: dict[int, float] = {}
         self._wake = threading.Event()
+        self._moved = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.trouble: str | None = None
@@ -75,6 +76,11 @@ class Poster:
         """There is something new to post."""
         self._wake.set()
 
+    def wait_for_a_move(self, seconds: float) -> None:
+        """Return when some posting has moved, or after `seconds`."""
+        with self._moved:
+            self._moved.wait(seconds)
+
     def stop(self, wait: float) -> None:
         """End the thread. What is not posted yet is in the store and goes on at the next start."""
         self._stop.set()
@@ -85,30 +91,46 @@ class Poster:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
-            self._wake.wait(self.round())
+            try:
+                pause = self.round()
+            except Exception as error:
+                self.trouble = f"unexpected {type(error).__name__}"
+                log.exception("a round of postings failed unexpectedly")
+                pause = TROUBLE_SECONDS
+            self._wake.wait(pause)
 
     def round(self) -> float:
         """Move every posting once, oldest first. Returns the seconds until the next round is worth while."""
+        troubles: list[str] = []
         try:
             before = self._store.unfinished_postings()
-            after = [self._advance_as_far_as_possible(posting) for posting in before]
-        except (ChainError, StoreUnavailable) as error:
-            self.trouble = error.message
-            log.warning("posting is held up", extra={"code": error.code})
+            after = [self._advance_as_far_as_possible(posting, troubles) for posting in before]
+        except (ChainUnreachable, StoreUnavailable) as error:
+            # Nothing moves while either is gone; the rest of the round would only wait for it too.
+            troubles.append(_hold_up(error))
+            after = []
+        self.trouble = troubles[0] if troubles else None
+        if troubles:
             return TROUBLE_SECONDS
-        except Exception as error:
-            # A defect must not silence every posting that comes after it.
-            self.trouble = f"unexpected {type(error).__name__}"
-            log.exception("posting failed unexpectedly")
-            return TROUBLE_SECONDS
-        self.trouble = None
         if all(isinstance(posting, Finalised | Rejected) for posting in after):
             return IDLE_SECONDS
-        return BUSY_SECONDS if before != after else min(IDLE_SECONDS, BUSY_SECONDS * 5)
+        return BUSY_SECONDS if before != after else 5 * BUSY_SECONDS
 
-    def _advance_as_far_as_possible(self, posting: Posting) -> Posting:
-        while (advanced := self.advance(posting)) != posting:
-            posting = advanced
+    def _advance_as_far_as_possible(self, posting: Posting, troubles: list[str]) -> Posting:
+        """One posting that is stuck does not hold up those behind it, unless nothing can move at all."""
+        try:
+            while (advanced := self.advance(posting)) != posting:
+                posting = advanced
+                with self._moved:
+                    self._moved.notify_all()
+        except (ChainUnreachable, StoreUnavailable):
+            raise
+        except ChainError as error:
+            troubles.append(_hold_up(error))
+        except Exception as error:
+            # A defect must not silence every posting that comes after it.
+            troubles.append(f"unexpected {type(error).__name__}")
+            log.exception("posting failed unexpectedly")
         return posting
 
     # ---- one posting --------------------------------------------------------------------------------------------------
@@ -134,6 +156,8 @@ class Poster:
             else:
                 transaction = self._chain.prepare_decline(self._wallet, queued.call, nonce)
         except ContractRefused as refusal:
+            if not refusal.name:
+                raise  # without a reason nothing says that it is for good
             return self._reject(queued, refusal)
         signed = self._store.sign_posting(queued, transaction)
         self._checkpoint(Step.QUEUED, When.AFTER)
@@ -164,7 +188,7 @@ class Poster:
         self._checkpoint(Step.CONFIRMED, When.BEFORE)
         confirmed = self._store.mark_confirmed(posted, found)
         self._checkpoint(Step.CONFIRMED, When.AFTER)
-        return confirmed
+        return self._finalise_at(confirmed, found)
 
     def _send_again(self, posted: Posted) -> Posting:
         """A node may drop what it took: the same bytes again, every so often."""
@@ -179,6 +203,9 @@ class Poster:
         if not isinstance(found, Mined) or found.block_hash != confirmed.mined.block_hash or not found.succeeded:
             log.warning("a posted result was reorganised away", extra={"call_id": to_hex(confirmed.queued.call_id)})
             return self._store.mark_posted(confirmed)
+        return self._finalise_at(confirmed, found)
+
+    def _finalise_at(self, confirmed: Confirmed, found: Mined) -> Posting:
         if found.depth < self._finality:
             return confirmed
         self._checkpoint(Step.FINALISED, When.BEFORE)
@@ -200,3 +227,8 @@ class Poster:
     def _nonce_was_taken(self, signed: Signed) -> bool:
         mined = self._chain.next_nonce(self._wallet.address)
         return mined > signed.transaction.nonce and isinstance(self._chain.outcome(signed.transaction.hash), Pending)
+
+
+def _hold_up(error: TallystickError) -> str:
+    log.warning("posting is held up", extra={"code": error.code})
+    return error.message

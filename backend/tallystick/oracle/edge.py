@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from tallystick.errors import (
@@ -50,6 +51,8 @@ async def read_body(request: Request, limit: int, timeout: float) -> bytes:
         raise RequestTimeout(
             f"The request did not arrive within {timeout:g} s. Send it again; nothing was charged."
         ) from None
+    except ClientDisconnect:
+        raise RequestTimeout("The connection ended before the request had arrived; nothing was charged.") from None
     return bytes(body)
 
 
@@ -86,6 +89,17 @@ def error_response(error: TallystickError) -> JSONResponse:
     return JSONResponse(error.body(), status_code=error.status, headers=headers)
 
 
+AnyResponse = TypeVar("AnyResponse", bound=Response)
+
+
+def finish(response: AnyResponse, request_id: str | None = None) -> AnyResponse:
+    """The headers that every response has."""
+    response.headers["x-request-id"] = request_id or uuid.uuid4().hex
+    response.headers["cache-control"] = "no-store"
+    response.headers["x-content-type-options"] = "nosniff"
+    return response
+
+
 def install(app: FastAPI, allowed_hosts: tuple[str, ...]) -> None:
     """Add host check, request ids, response headers and error handlers."""
 
@@ -108,10 +122,7 @@ def install(app: FastAPI, allowed_hosts: tuple[str, ...]) -> None:
                         request_id=request_id,
                     )
                 )
-        response.headers["x-request-id"] = request_id
-        response.headers["cache-control"] = "no-store"
-        response.headers["x-content-type-options"] = "nosniff"
-        return response
+        return finish(response, request_id)
 
     handlers: dict[type[Exception], Callable[[Any], TallystickError]] = {
         TallystickError: lambda error: error,
@@ -131,7 +142,10 @@ def host_name(header: str) -> str:
 
 def _handler(convert: Callable[[Any], TallystickError]) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def handle(_request: Request, error: Exception) -> Response:
-        return error_response(convert(error))
+        response = error_response(convert(error))
+        # Such as Allow, which a 405 has to name.
+        response.headers.update(getattr(error, "headers", None) or {})
+        return response
 
     return handle
 

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 from filelock import FileLock, Timeout
 
 from tallystick.chain.deployment import Deployment
@@ -25,6 +26,7 @@ from tallystick.metering.posting import Poster
 from tallystick.metering.steps import Checkpoint, Step, When, no_checkpoint, parse_point
 from tallystick.oracle.app import create_app
 from tallystick.oracle.catalogue import Catalogue
+from tallystick.oracle.connections import MAX_CONNECTIONS, guarded_protocol
 from tallystick.oracle.replies import write_reply
 from tallystick.oracle.service import OracleService, Waits
 from tallystick.protocol.hexes import to_hex
@@ -120,19 +122,27 @@ def crash_checkpoint(point: str | None, chain_id: int) -> Checkpoint:
     return checkpoint
 
 
+def http_server(app: FastAPI, settings: Settings, max_connections: int = MAX_CONNECTIONS) -> uvicorn.Server:
+    """The server for an application; `run` starts it on a listening socket."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=guarded_protocol(settings.body_timeout, max_connections),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=5,
+            timeout_graceful_shutdown=int(settings.drain),
+        )
+    )
+
+
 def _serve(
     settings: Settings, chain: Marketplace, service: OracleService, listener: socket.socket, checkpoint: Checkpoint
 ) -> None:
-    config = uvicorn.Config(
-        create_app(service, settings, checkpoint),
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=int(settings.drain),
-    )
-    server = uvicorn.Server(config)
+    server = http_server(create_app(service, settings, checkpoint), settings)
     stopping = threading.Event()
     failures: list[TallystickError] = []
 

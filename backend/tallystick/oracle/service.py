@@ -37,6 +37,7 @@ from tallystick.store.store import Store
 log = logging.getLogger("tallystick.calls")
 
 POLL_SECONDS = 0.01
+MOVE_SECONDS = 0.05
 CLASSIFY = "classify"
 
 
@@ -205,8 +206,8 @@ class OracleService:
         waited = 0.0
         posting = self._store.find_posting(call_id)
         while isinstance(posting, Queued | Signed) and waited < self._waits.post:
-            self._sleep(POLL_SECONDS)
-            waited += POLL_SECONDS
+            self._poster.wait_for_a_move(MOVE_SECONDS)
+            waited += MOVE_SECONDS
             posting = self._store.find_posting(call_id)
         return posting
 

@@ -16,6 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from tallystick.errors import StoreUnavailable
 
 BUSY_TIMEOUT_MS = 5000
+CONNECTIONS = 64
+READING = "tallystick_reading"
+"""Execution option of a connection that only reads."""
 
 
 def open_engine(path: Path) -> Engine:
@@ -24,9 +27,9 @@ def open_engine(path: Path) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The store holds requests and salts: created with the right mode before SQLite would create it with the umask's.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        engine = create_engine(f"sqlite:///{path}")
+        engine = create_engine(f"sqlite:///{path}", pool_size=CONNECTIONS, max_overflow=CONNECTIONS)
         event.listen(engine, "connect", _configure)
-        event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine, "begin", _begin)
         with engine.begin() as connection:
             _migrate(connection)
     return engine
@@ -55,8 +58,10 @@ def _configure(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: Connection) -> None:
+    # A writer that began as a reader would fail when it upgrades; a reader that began as a writer would make all wait.
+    reading = connection.get_execution_options().get(READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _migrate(connection: Connection) -> None:

@@ -17,7 +17,7 @@ from tallystick.errors import StoreMismatch
 from tallystick.protocol.hexes import to_hex
 from tallystick.protocol.receipts import SignedReceipt
 from tallystick.store import rows
-from tallystick.store.engine import open_engine, store_errors
+from tallystick.store.engine import READING, open_engine, store_errors
 from tallystick.store.records import (
     Action,
     Completed,
@@ -55,6 +55,15 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with store_errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with (
+            store_errors(),
+            self._engine.connect().execution_options(**{READING: True}) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def bind(self, facts: Mapping[str, str]) -> None:
@@ -106,14 +115,14 @@ class Store:
             self._queue(connection, reservation, Decline())
 
     def find_call(self, call_id: bytes) -> StoredCall | None:
-        with self._transaction() as connection:
+        with self._reading() as connection:
             row = connection.execute(select(calls).where(calls.c.call_id == to_hex(call_id))).one_or_none()
         return rows.to_call(row) if row is not None else None
 
     def reservations(self) -> list[Reservation]:
         """Calls that were claimed and never ended: after a start, those that the last run left behind."""
         statement = select(calls).where(calls.c.state == "reserved").order_by(calls.c.reserved_at)
-        with self._transaction() as connection:
+        with self._reading() as connection:
             found = connection.execute(statement).all()
         return [rows.to_reservation(row) for row in found]
 
@@ -126,20 +135,20 @@ class Store:
             .order_by(postings.c.posting_id)
             .limit(limit)
         )
-        with self._transaction() as connection:
+        with self._reading() as connection:
             found = connection.execute(statement).all()
         return [(row.posting_id, SignedReceipt.from_dict(json.loads(row.receipt))) for row in found]
 
     def completed(self) -> list[Completed]:
         """Every answered call, for the oracle's own archive."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             found = connection.execute(select(calls).where(calls.c.state == "completed")).all()
         return [rows.to_completed(row) for row in found]
 
     def count_calls(self) -> dict[str, int]:
         """How many calls there are in each state."""
         statement = select(calls.c.state, func.count()).group_by(calls.c.state)
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return {str(state): int(count) for state, count in connection.execute(statement)}
 
     # ---- postings -----------------------------------------------------------------------------------------------------
@@ -155,13 +164,13 @@ class Store:
     def count_postings(self) -> dict[str, int]:
         """How many postings there are in each state."""
         statement = select(postings.c.state, func.count()).group_by(postings.c.state)
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return {str(state): int(count) for state, count in connection.execute(statement)}
 
     def highest_nonce(self, sender: str) -> int | None:
         """The highest nonce that a stored transaction of `sender` uses."""
         statement = select(func.max(postings.c.nonce)).where(postings.c.sender == sender)
-        with self._transaction() as connection:
+        with self._reading() as connection:
             highest = connection.execute(statement).scalar_one()
         return None if highest is None else int(highest)
 
@@ -228,6 +237,6 @@ class Store:
             .where(condition)
             .order_by(postings.c.posting_id)
         )
-        with self._transaction() as connection:
+        with self._reading() as connection:
             found: Sequence[Row[Any]] = connection.execute(statement).all()
         return [rows.to_posting(row) for row in found]
