@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import brownie
 from brownie import Escrow, ListingRegistry
@@ -45,12 +46,18 @@ def main() -> None:
         _deploy()
     except DeployError as error:
         _fail(str(error))
-    except (Web3Exception, ValueError, OSError) as error:
+    except OSError as error:
+        # Of a connection only its kind: the text has the URL, and a URL can hold an access key.
+        _fail(f"{error.strerror}: {error.filename}" if error.filename else f"{_no_chain()} ({type(error).__name__})")
+    except (Web3Exception, ValueError) as error:
         _fail(f"{type(error).__name__}: {error}")
 
 
 def _deploy() -> None:
+    if not web3.is_connected():
+        raise DeployError(_no_chain())
     path = _deployment_file()
+    _require_writable(path.parent)
     sender, send = _deployer()
     administrator = _administrator(sender)
 
@@ -73,9 +80,21 @@ def _deploy() -> None:
         print(f"This replaced the deployment with escrow {replaced}; what that one owes stays withdrawable there.")
 
 
+def _no_chain() -> str:
+    host = urlsplit(web3.provider.endpoint_uri).netloc.rpartition("@")[2]
+    return f"no chain answers at {host}; start one, or set TALLYSTICK_RPC_URL."
+
+
 def _deployment_file() -> Path:
     named = os.environ.get("TALLYSTICK_DEPLOYMENT_FILE")
     return Path(named) if named else ROOT / "deployments" / f"{web3.eth.chain_id}.json"
+
+
+def _require_writable(folder: Path) -> None:
+    """Before anything is sent: contracts that no file names would be lost."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise DeployError(f"{folder} is not writable; set TALLYSTICK_DEPLOYMENT_FILE to a place that is.")
 
 
 def _deployer() -> tuple[str, Callable[[dict[str, Any]], bytes]]:
@@ -188,7 +207,6 @@ def _escrow_of_this_chain(path: Path, genesis_hash: str) -> str | None:
 
 
 def _write_atomically(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("w", encoding="utf-8") as file:

@@ -8,6 +8,7 @@ python3 scripts/export_abi.py --check    compile, then exit 1 if the committed f
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import subprocess
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--check", action="store_true", help="compare only; exit 1 if they differ")
     check = parser.parse_args(arguments).check
 
-    compiled = subprocess.run([str(ROOT / "scripts" / "brownie.sh"), "compile"], capture_output=True, text=True)
+    compiled = _compile()
     if compiled.returncode:
         print(f"export_abi: the contracts do not compile.\n{compiled.stdout}{compiled.stderr}", file=sys.stderr)
         return 1
@@ -38,6 +39,14 @@ def main(arguments: Sequence[str]) -> int:
         _write_atomically(EXPORTED / f"{name}.json", _fresh_abi(name))
     print(f"export_abi: {', '.join(CONTRACTS)} {'written' if differing else 'up to date'}.")
     return 0
+
+
+def _compile() -> subprocess.CompletedProcess[str]:
+    """After any other compile that is under way (scripts/test_contracts.py), so that no file is read half written."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with (ROOT / "build" / "compile.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return subprocess.run([str(ROOT / "scripts" / "brownie.sh"), "compile"], capture_output=True, text=True)
 
 
 def _fresh_abi(name: str) -> str:

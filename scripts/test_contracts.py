@@ -59,7 +59,8 @@ def main(arguments: Sequence[str]) -> int:
             _compile(environment)
             with _ganache(folder) as port:
                 environment["TALLYSTICK_TEST_PORT"] = str(port)
-                return _run_tests(arguments, environment)
+                code = _run_tests(arguments, environment)
+        return code
     except RunnerError as error:
         print(f"test_contracts: {error}", file=sys.stderr)
         return 1
@@ -113,10 +114,17 @@ def _ganache(folder: Path) -> Iterator[int]:
         try:
             if _answers(process, port, network):
                 yield port
+                if process.poll() is not None:
+                    raise RunnerError(f"Ganache ended during the tests ({process.returncode}).{_end_of(log)}")
                 return
         finally:
             _end(process)
-    raise RunnerError(f"Ganache did not start; its log ends with:\n{log.read_text(errors='replace')[-2000:]}")
+    raise RunnerError(f"Ganache did not start.{_end_of(log)}")
+
+
+def _end_of(log: Path) -> str:
+    text = log.read_text(errors="replace")[-2000:].strip()
+    return f" Its log ends with:\n{text}" if text else " Its log is empty."
 
 
 def _ganache_command(port: int, network: int) -> list[str]:

@@ -45,6 +45,7 @@ class InternalError(TallystickError):
     """Something that should not happen; the log has it under the id that the message names."""
 
     code = "internal_error"
+    retryable = True
 
 
 # ---- set-up: settings, keys, files, ports (exit code 3) ---------------------------------------------------------------
@@ -312,6 +313,7 @@ class RequestTimeout(RequestError):
 
     code = "request_timeout"
     status = 408
+    retryable = True
 
 
 class InvalidRequest(RequestError):

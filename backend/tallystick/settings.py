@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from tallystick.errors import InvalidSetting, UnknownSetting
 
 PREFIX = "TALLYSTICK_"
-TOOL_VARIABLES = frozenset({"CONFIG", "BROWNIE_HOME", "TEST_PORT", "DEPLOYER_KEY"})
+TOOL_VARIABLES = frozenset({"CONFIG", "BROWNIE_HOME", "TEST_PORT", "DEPLOYER_KEY", "ADMINISTRATOR"})
 """Variables under our prefix that are not settings of the package: where the file is, and what scripts/ read."""
 
 

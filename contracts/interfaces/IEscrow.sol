@@ -89,7 +89,7 @@ interface IEscrow {
     );
     /// @notice A directly paid call ended with a charge: who earned it, what went back, and its receipt's digest.
     event CallFulfilled(CallId indexed callId, address indexed earner, uint128 refund, bytes32 receiptDigest);
-    /// @notice The oracle gave the call up before its deadline; all of its escrow is owed to the payer.
+    /// @notice The oracle gave the call up; all of its escrow is owed to the payer.
     event CallDeclined(CallId indexed callId, address indexed payer, uint128 refund);
     /// @notice The deadline passed without a result; all of the call's escrow is owed to the payer.
     event CallRefunded(CallId indexed callId, address indexed payer, uint128 refund);
@@ -98,7 +98,7 @@ interface IEscrow {
 
     /// @notice Only the payer named in the terms may open a call.
     error Escrow_NotPayer(address actual, address expected);
-    /// @notice Only the oracle named in the terms may end a call before its deadline.
+    /// @notice Only the oracle named in the terms may fulfil or decline a call.
     error Escrow_NotOracle(address actual, address expected);
     /// @notice The value sent with the opening is not the amount in the terms.
     error Escrow_WrongValue(uint256 actual, uint256 expected);

@@ -51,7 +51,7 @@ def again(*names: str, nth: int = 0, **changes: Any) -> Corrupt:
         scene.administer("OwnershipTransferred")
         placeholder = scene.events.pop()
         for index, original in enumerate(originals):
-            place = {
+            place: dict[str, Any] = {
                 "position": Position(placeholder.position.block, index),
                 "block_hash": placeholder.block_hash,
                 "transaction": placeholder.transaction,

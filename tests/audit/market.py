@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,18 @@ from typing import Any
 from coincurve import PrivateKey
 from eth_account import Account
 from eth_hash.auto import keccak
+from hexbytes import HexBytes
 from tallystick.chain.abi import ABIS
 from tallystick.chain.deployment import Deployment
 from tallystick.chain.rpc import connect, disconnect
 from tallystick.chain.types import Block, Revision
 from tallystick.chain.wallet import DEVELOPMENT_MNEMONIC
-from tallystick.protocol.calls import DirectCall, Outcome
+from tallystick.protocol.calls import CallStatus, DirectCall, Outcome
 from tallystick.protocol.canonical import canonical_bytes
 from tallystick.protocol.disclosure import ArchiveEntry
 from tallystick.protocol.prices import NATIVE, PriceSheet
 from web3 import Web3
+from web3.types import RPCEndpoint, Wei
 
 from .making import commit, make_request, serve
 
@@ -129,6 +131,9 @@ class Market:
     def refund(self, call: OpenedCall) -> None:
         self.send(self.escrow.functions.refund(call.terms.as_tuple()), self.stranger)
 
+    def status(self, call: OpenedCall) -> CallStatus:
+        return CallStatus(self.escrow.functions.callState(call.call_id).call()[0])
+
     def withdraw(self, account: str, to: str | None = None) -> None:
         self.send(self.escrow.functions.withdraw(NATIVE, to or account), account)
 
@@ -142,7 +147,7 @@ class Market:
     def force_ether(self, amount: int) -> None:
         """Create a contract that destroys itself in favour of the escrow: nothing there runs, so nothing can refuse."""
         code = b"\x73" + bytes.fromhex(self.deployment.escrow.address[2:]) + b"\xff"
-        self._mined(self.web3.eth.send_transaction({"from": self.stranger, "value": amount, "data": code}))
+        self._mined(self.web3.eth.send_transaction({"from": self.stranger, "value": Wei(amount), "data": code}))
 
     # ---- the chain ----------------------------------------------------------------------------------------------------
 
@@ -155,15 +160,33 @@ class Market:
         self.rpc("evm_mine")
 
     def rpc(self, method: str, *parameters: Any) -> Any:
-        answer = self.web3.provider.make_request(method, list(parameters))
+        answer = self.web3.provider.make_request(RPCEndpoint(method), list(parameters))
         assert "error" not in answer, answer
         return answer["result"]
 
     def send(self, function: Any, sender: str, value: int = 0) -> None:
         self._mined(function.transact({"from": sender, "value": value}))
 
+    def in_one_block(self, sent: Sequence[tuple[Any, str]]) -> list[Mapping[str, Any]]:
+        """Transactions of several senders, mined together in this order. Gives their receipts."""
+        self.rpc("miner_stop")
+        # The tip decides the order among senders.
+        hashes = [
+            function.transact(
+                {
+                    "from": sender,
+                    "gas": 400_000,
+                    "maxFeePerGas": 200 * 10**9,
+                    "maxPriorityFeePerGas": (100 - order) * 10**9,
+                }
+            )
+            for order, (function, sender) in enumerate(sent)
+        ]
+        self.rpc("miner_start")
+        return [self.web3.eth.wait_for_transaction_receipt(transaction, timeout=20) for transaction in hashes]
+
     def _mined(self, transaction: bytes) -> None:
-        assert self.web3.eth.wait_for_transaction_receipt(transaction, timeout=20)["status"] == 1
+        assert self.web3.eth.wait_for_transaction_receipt(HexBytes(transaction), timeout=20)["status"] == 1
 
     def _contract(self, name: str, address: str) -> Any:
         return self.web3.eth.contract(Web3.to_checksum_address(address), abi=ABIS[name])

@@ -55,12 +55,12 @@ def disclosed(entry: ArchiveEntry) -> Disclosure:
     return entry.disclosure
 
 
-def with_disclosure(entry: ArchiveEntry, **changes: object) -> ArchiveEntry:
+def with_disclosure(entry: ArchiveEntry, **changes: Any) -> ArchiveEntry:
     """Another disclosure beside the same receipt."""
     return ArchiveEntry(entry.signed, replace(disclosed(entry), **changes))
 
 
-def committed(entry: ArchiveEntry, **changes: object) -> ArchiveEntry:
+def committed(entry: ArchiveEntry, **changes: Any) -> ArchiveEntry:
     """Another disclosure, and a receipt that the oracle signed over its hashes."""
     disclosure = replace(disclosed(entry), **changes)
     receipt = replace(
@@ -110,7 +110,7 @@ def test_check_disclosures_of_none_is_silent() -> None:
     assert checked(rerun_model, proven(scene, ArchiveEntry(entry_of(scene).signed, None))) == (None, [])
 
 
-FALSE: Mapping[str, tuple[Callable[[Disclosure], dict[str, object]], set[str]]] = {
+FALSE: Mapping[str, tuple[Callable[[Disclosure], dict[str, Any]], set[str]]] = {
     "another salt": (
         lambda _opened: {"salt": bytes(32)},
         {"request commitment", "parameters hash", "result hash"},

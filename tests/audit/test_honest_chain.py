@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 
 import pytest
 from eth_hash.auto import keccak
@@ -15,16 +12,14 @@ from tallystick.audit.auditor import audit
 from tallystick.audit.disclosures import DisclosureCheck
 from tallystick.audit.findings import Severity
 from tallystick.audit.kinds import ChainKind, MoneyKind, ReceiptKind
-from tallystick.audit.node import BlockOutOfRange
 from tallystick.audit.receipts import ReceiptCheck
 from tallystick.audit.report import AuditReport
-from tallystick.errors import ChainUnreachable, DeploymentMismatch, WrongChain
-from tallystick.protocol.prices import NATIVE, PriceSheet
+from tallystick.errors import BlockOutOfRange, ChainUnreachable, DeploymentMismatch, WrongChain
+from tallystick.protocol.hexes import to_hex
+from tallystick.protocol.prices import NATIVE
 
 from .making import rerun_model
-from .market import ESCROW, HOUR, PRICES, Market, OpenedCall, write_archive
-
-STEPS = 45
+from .market import HOUR, PRICES, Market, write_archive
 
 
 def errors(report: AuditReport) -> list[str]:
@@ -33,112 +28,6 @@ def errors(report: AuditReport) -> list[str]:
         for finding in report.findings
         if finding.kind.severity is not Severity.NOTE
     ]
-
-
-class RandomLife:
-    """Draws one honest step after the other, and counts what should have come of it."""
-
-    def __init__(self, market: Market, seed: int) -> None:
-        self.market = market
-        self.random = Random(seed)  # noqa: S311
-        self.listings = [market.publish(market.owners[index], market.oracles[index]) for index in range(2)]
-        self.open: list[OpenedCall] = []
-        self.ended: Counter[str] = Counter()
-        self.charged = 0
-
-    def step(self) -> None:
-        steps: list[Callable[[], None]] = [self.open_call] * 4 + [self.fulfil] * 4
-        steps += [self.decline, self.expire, self.revise, self.transfer, self.change_oracle, self.pause_sale]
-        steps += [self.withdraw, self.pause]
-        self.random.choice(steps)()
-
-    def open_call(self) -> None:
-        payer, listing_id = self.random.choice(self.market.payers), self.random.choice(self.listings)
-        text = " ".join(
-            self.random.choice(("audio", "rhythm", "queue", "sky")) for _ in range(self.random.randint(1, 9))
-        )
-        # Some escrows are below the price, so that the charge is cut to them.
-        amount = self.random.choice((ESCROW, 10**15, 1, 0))
-        self.open.append(self.market.open(payer, listing_id, text, amount))
-
-    def fulfil(self) -> None:
-        if call := self._take():
-            self.market.fulfil(call)
-            self.ended["fulfilled"] += 1
-            self.charged += call.outcome.charge
-
-    def decline(self) -> None:
-        if call := self._take():
-            self.market.decline(call)
-            self.ended["declined"] += 1
-
-    def expire(self) -> None:
-        """Everything that is open by then can only be refunded."""
-        self.market.pass_time(HOUR + 60)
-        for call in self.open:
-            self.market.refund(call)
-        self.ended["refunded"] += len(self.open)
-        self.open = []
-
-    def revise(self) -> None:
-        prices = PriceSheet(NATIVE, self.random.randint(0, 10**15), self.random.randint(0, 10**16), 7, 10**13)
-        self.market.revise(self.random.choice(self.listings), prices)
-
-    def transfer(self) -> None:
-        self.market.transfer(self.random.choice(self.listings), self.random.choice(self.market.owners))
-
-    def change_oracle(self) -> None:
-        self.market.set_oracle(self.random.choice(self.listings), self.random.choice(self.market.oracles))
-
-    def pause_sale(self) -> None:
-        listing_id = self.random.choice(self.listings)
-        self.market.set_sale(listing_id, withdrawn=True)
-        self.fulfil()
-        self.market.set_sale(listing_id, withdrawn=False)
-
-    def pause(self) -> None:
-        self.market.set_paused(paused=True)
-        self.fulfil()
-        self.market.set_paused(paused=False)
-
-    def withdraw(self) -> None:
-        account = self.random.choice([*self.market.payers, *self.market.owners])
-        if self.market.owed(account):
-            self.market.withdraw(account, self.random.choice([account, self.market.stranger]))
-
-    def _take(self) -> OpenedCall | None:
-        return self.open.pop(self.random.randrange(len(self.open))) if self.open else None
-
-
-@pytest.mark.parametrize("seed", [11, 22, 33])
-def test_audit_of_an_honest_random_history_passes(market: Market, tmp_path: Path, seed: int) -> None:
-    before, calls_before = market.head().number, len(market.calls)
-    life = RandomLife(market, seed)
-    for _ in range(STEPS):
-        life.step()
-    mine = market.calls[calls_before:]
-    posted = [call for call in mine if call not in life.open and call_was_charged(market, call)]
-    path = write_archive(tmp_path / "all.jsonl", posted)
-
-    report = audit(market.url, market.deployment, archives=[path], rerun=rerun_model)
-
-    assert errors(report) == []
-    assert report.passed
-    rows = {row.call_id: row for row in report.calls}
-    statuses = Counter(rows[call.call_id].status for call in mine)
-    assert statuses == life.ended + Counter(open=len(life.open))
-    assert life.ended["fulfilled"] >= 5
-    assert sum(rows[call.call_id].charge or 0 for call in mine) == life.charged > 0
-    assert {rows[call.call_id].receipt for call in posted} == {ReceiptCheck.AGREES}
-    assert {rows[call.call_id].disclosure for call in posted} == {DisclosureCheck.AGREES}
-    (totals,) = report.totals
-    assert totals.balance == totals.owed + totals.open + forced(report)
-    assert totals.escrowed == totals.withdrawn + totals.owed + totals.open
-    assert report.block.number >= before + STEPS // 2
-
-
-def call_was_charged(market: Market, call: OpenedCall) -> bool:
-    return int(market.escrow.functions.callState(call.call_id).call()[0]) == 2
 
 
 def forced(report: AuditReport) -> int:
@@ -228,21 +117,34 @@ def test_audit_of_several_transactions_in_one_block_passes(market: Market) -> No
         (escrow.fulfil(second.terms.as_tuple(), second.outcome.as_tuple()), second.terms.oracle),
         (escrow.withdraw(NATIVE, owner), owner),
     ]
-    before = market.head().number
-    owed_before = market.owed(owner)
-    market.rpc("miner_stop")
-    for order, (function, sender) in enumerate(sent):
-        # The tip decides the order among senders, so that the first sent comes first.
-        tip = (100 - order) * 10**9
-        function.transact({"from": sender, "gas": 400_000, "maxFeePerGas": 200 * 10**9, "maxPriorityFeePerGas": tip})
-    market.rpc("miner_start")
-    while market.owed(owner) or market.owed(buyer) == 0:
-        assert market.head().number <= before + len(sent)
-        market.rpc("evm_mine")
+    receipts = market.in_one_block(sent)
+    assert len({receipt["blockNumber"] for receipt in receipts}) == 1
+    assert [receipt["transactionIndex"] for receipt in receipts] == list(range(len(sent)))
+    assert {receipt["status"] for receipt in receipts} == {1}
+
     report = audit(market.url, market.deployment)
     assert errors(report) == []
-    assert owed_before >= 0
     assert {row.status for row in report.calls if row.call_id in (first.call_id, second.call_id)} == {"fulfilled"}
+
+
+def test_audit_over_a_reorganisation_fails(market: Market) -> None:
+    """The audited block is replaced while the audit runs: what was read before and after are two histories."""
+    listing_id = market.publish(market.owners[0], market.oracles[0])
+    before = market.rpc("evm_snapshot")
+    market.open(market.payers[0], listing_id, "on a fork")
+    fork = market.head()
+
+    def reorganise(what: str, done: int, _total: int) -> None:
+        if (what, done) == ("compare", 1):
+            market.rpc("evm_revert", before)
+            market.rpc("evm_mine")
+
+    report = audit(market.url, market.deployment, on_progress=reorganise)
+    assert market.head().number == fork.number
+    assert market.head().hash != fork.hash
+    (finding,) = (finding for finding in report.findings if finding.kind is ChainKind.BLOCK_CHANGED)
+    assert to_hex(fork.hash) in finding.message
+    assert not report.passed
 
 
 def test_audit_notes_forced_ether_and_passes(market: Market) -> None:

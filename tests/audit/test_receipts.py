@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from coincurve import PrivateKey
@@ -62,7 +63,7 @@ def entry_of(scene: Scene, nth: int) -> ArchiveEntry:
     return scene.entries[call_id(nth)(scene)]
 
 
-def resigned(entry: ArchiveEntry, key: PrivateKey | None = None, **changes: object) -> ArchiveEntry:
+def resigned(entry: ArchiveEntry, key: PrivateKey | None = None, **changes: Any) -> ArchiveEntry:
     """The same receipt with other fields, properly signed by its oracle, or by `key`."""
     receipt = replace(entry.signed.receipt, **changes)
     signer = key or ORACLE_KEYS[entry.signed.receipt.oracle]
@@ -78,7 +79,7 @@ def test_check_receipts_honest_ones_agree() -> None:
     assert [proven.record.opening.call_id for proven in receipts.proven] == [call_id(nth)(scene) for nth in (0, 3, 4)]
 
 
-FIELDS: Mapping[str, tuple[Mapping[str, object], set[Kind]]] = {
+FIELDS: Mapping[str, tuple[Mapping[str, Any], set[Kind]]] = {
     "mode": ({"mode": Mode.CHANNEL}, {ReceiptKind.RECEIPT_CONTRADICTS_CHAIN}),
     "payer": ({"payer": STRANGER}, {ReceiptKind.RECEIPT_CONTRADICTS_CHAIN}),
     "oracle": ({"oracle": OTHER_ORACLE}, {ReceiptKind.RECEIPT_CONTRADICTS_CHAIN}),

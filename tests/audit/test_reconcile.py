@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tallystick.audit.findings import Finding, Findings, Kind
@@ -32,7 +33,7 @@ def test_reconcile_honest_books_agree_with_the_contracts() -> None:
     assert reconciled(scene, scene.views()) == []
 
 
-def _state(nth: int, **changes: object) -> Callable[[Scene, SceneViews], None]:
+def _state(nth: int, **changes: Any) -> Callable[[Scene, SceneViews], None]:
     def corrupt(scene: Scene, views: SceneViews) -> None:
         subject = call_id(nth)(scene)
         views.states[subject] = replace(views.states[subject], **changes)
@@ -47,14 +48,14 @@ def _owed(account: str, by: int) -> Callable[[Scene, SceneViews], None]:
     return corrupt
 
 
-def _listing(**changes: object) -> Callable[[Scene, SceneViews], None]:
+def _listing(**changes: Any) -> Callable[[Scene, SceneViews], None]:
     def corrupt(scene: Scene, views: SceneViews) -> None:
         views.listings[1] = replace(views.listings[1], **changes)
 
     return corrupt
 
 
-def _revision(**changes: object) -> Callable[[Scene, SceneViews], None]:
+def _revision(**changes: Any) -> Callable[[Scene, SceneViews], None]:
     def corrupt(scene: Scene, views: SceneViews) -> None:
         views.revisions[1, 1] = replace(views.revisions[1, 1], **changes)
 
@@ -69,7 +70,7 @@ def _balance(by: int) -> Callable[[Scene, SceneViews], None]:
     return lambda _scene, views: setattr(views, "balance", views.balance + by)
 
 
-VIEWS: Mapping[str, tuple[Callable[[Scene, SceneViews], None], Kind]] = {
+VIEWS: Mapping[str, tuple[Callable[[Scene, SceneViews], Any], Kind]] = {
     "another catalogue": (_set("registry", OTHER_OWNER), ChainKind.SETTINGS_DIFFER),
     "deadlines of eight days": (_set("seconds", 8 * 24 * 3600), ChainKind.SETTINGS_DIFFER),
     "a call charged more": (_state(0, amount=4_999), MoneyKind.CALL_STATE_DIFFERS),

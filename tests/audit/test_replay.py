@@ -49,6 +49,11 @@ def found_in(scene: Scene) -> set[Kind]:
     return {finding.kind for finding in replayed(scene)[1]}
 
 
+def log_at_the_end(scene: Scene) -> None:
+    scene.fulfil(call_id(6)(scene))
+    scene.events.pop()
+
+
 HONEST_VARIANTS: Mapping[str, Corrupt] = {
     "as it is": several(),
     "fulfilled at the deadline": at_deadline("CallFulfilled", 1, plus=0),
@@ -57,6 +62,9 @@ HONEST_VARIANTS: Mapping[str, Corrupt] = {
     "deadline in seven days": reopen(6, deadline=opened_at(6, plus=WEEK)),
     "charge below the price": several(
         alter("CallLogged", 1, charge=PRICE - 1), alter("CallFulfilled", 1, refund=5_000 - PRICE + 1)
+    ),
+    "charge of the whole escrow": several(
+        alter("CallLogged", 1, charge=5_000, units={"inputTokens": 1_000}), alter("CallFulfilled", 1, refund=0)
     ),
     "opened with an escrow of nothing": reopen(6, amount=0),
     "another administrator named": lambda scene: scene.administer("OwnershipTransferStarted"),
@@ -219,7 +227,7 @@ ENDINGS: Mapping[str, tuple[Corrupt, set[Kind]]] = {
     ),
     "fulfilment hidden": (drop("CallFulfilled", 1), {CallKind.LOG_WITHOUT_FULFILMENT}),
     "fulfilment hidden at the very end": (
-        lambda scene: (scene.fulfil(call_id(6)(scene)), scene.events.pop()),
+        log_at_the_end,
         {CallKind.LOG_WITHOUT_FULFILMENT},
     ),
     "log hidden": (drop("CallLogged", 1), {CallKind.FULFILMENT_WITHOUT_LOG}),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Protocol
 
+from eth_account import Account
 from eth_hash.auto import keccak
-
 from tallystick.chain.marketplace import Marketplace
 from tallystick.chain.null import NullChain
 from tallystick.chain.port import Chain
@@ -158,7 +158,18 @@ class GanacheBench:
         return self.market.owed(wallet.address, NATIVE)
 
     def use_nonce(self, wallet: Wallet) -> None:
-        self.rpc("eth_sendTransaction", {"from": wallet.address, "to": wallet.address})
+        # With its nonce spelled out: what Ganache thinks is next survives a revert.
+        transaction = {
+            "to": wallet.address,
+            "value": 0,
+            "gas": 21_000,
+            "maxFeePerGas": 10**11,
+            "maxPriorityFeePerGas": 10**9,
+            "nonce": self.market.next_nonce(wallet.address),
+            "chainId": self.market.domain.chain_id,
+        }
+        signed = Account.sign_transaction(transaction, wallet.key.secret)
+        self.wait_for(bytes.fromhex(self.rpc("eth_sendRawTransaction", signed.raw_transaction.to_0x_hex())[2:]))
 
     def wait_for(self, transaction_hash: bytes) -> Mined:
         receipt = self.market._web3.eth.wait_for_transaction_receipt(transaction_hash, timeout=30, poll_latency=0.02)  # type: ignore[arg-type]

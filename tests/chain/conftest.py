@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tallystick.chain.deployment import Deployment
 from tallystick.chain.marketplace import Marketplace
 from tallystick.devnet import marketplace as devnet
 from tallystick.devnet.processes import free_port
 
-from .bench import OWNER, ORACLE, PAYER, STRANGER, Bench, GanacheBench, NullBench
+from .bench import ORACLE, OWNER, PAYER, STRANGER, Bench, GanacheBench, NullBench
 from .rpc_server import RpcServer
 
 

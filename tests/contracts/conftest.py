@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -18,9 +18,23 @@ except ModuleNotFoundError as missing:  # the runtime environment has no Brownie
     collect_ignore_glob = ["test_*.py"]
 
 
+PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Remember how the test went, so that what follows from a failure isn't reported as another."""
+    report = yield
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
+
+
 @pytest.fixture(autouse=True)
-def isolated(fn_isolation: None) -> None:
+def isolated(module_isolation: None) -> Iterator[None]:
     """Each test finds the chain as its module's fixtures left it."""
+    with kit.rewound():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +122,7 @@ def call_in(escrow: Any, oracle: Any, stranger: Any, payer: Any, terms: kit.Dire
 def books_balance(request: pytest.FixtureRequest, isolated: None) -> Iterator[None]:
     """M1, after each scenario with an escrow."""
     yield
-    if "escrow" in request.fixturenames:
+    if "escrow" in request.fixturenames and request.node.stash.get(PASSED, False):
         marker = request.node.get_closest_marker("surplus")
         kit.assert_books_balance(request.getfixturevalue("escrow"), marker.args[0] if marker else 0)
 
@@ -118,4 +132,5 @@ def refusals_as_marked(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test provokes exactly the refusals that it is marked with, so that tests/contracts/test_errors.py can count."""
     kit.REFUSALS.clear()
     yield
-    assert {marker.args for marker in request.node.iter_markers("refuses")} == kit.REFUSALS
+    if request.node.stash.get(PASSED, False):
+        assert {marker.args for marker in request.node.iter_markers("refuses")} == kit.REFUSALS

@@ -193,7 +193,7 @@ def send(call: Any, *arguments: Any, by: Any, value: int = 0, at: int | None = N
 def send_raw(to: Any, data: str, *, by: Any, value: int = 0, at: int | None = None, gas: int = GAS) -> Mined:
     transaction = {
         "from": str(by),
-        "to": str(to),
+        **({} if to is None else {"to": str(to)}),
         "data": data,
         "value": hex(value),
         "gas": hex(gas),
@@ -252,8 +252,29 @@ def view(call: Any, *arguments: Any) -> Any:
 
 
 def create(container: Any, *arguments: Any, by: Any, value: int = 0) -> Any:
-    """Deploy a contract through Brownie."""
-    return container.deploy(*arguments, {"from": by, "amount": value, "max_fee": MAX_FEE, "priority_fee": TIP})
+    """Deploy a contract that Brownie compiled."""
+    mined = send_raw(None, "0x" + container.deploy.encode_input(*arguments).removeprefix("0x"), by=by, value=value)
+    assert mined.succeeded, decoded_error(mined.revert_data)
+    address = web3.eth.get_transaction_receipt(mined.hash)["contractAddress"]
+    return container.at(address) if web3.eth.get_code(address) else address
+
+
+def deployed() -> list[Any]:
+    """All contracts that stand on the chain."""
+    return [contract for loaded in project.get_loaded_projects() for container in loaded for contract in container]
+
+
+@contextmanager
+def rewound() -> Iterator[None]:
+    """Take back whatever is mined or deployed meanwhile. Brownie's own way takes a tenth of a second longer."""
+    snapshot, before = rpc("evm_snapshot"), {contract.address for contract in deployed()}
+    try:
+        yield
+    finally:
+        assert rpc("evm_revert", snapshot)
+        for contract in deployed():
+            if contract.address not in before:
+                contract._project[contract._name].remove(contract)
 
 
 def fund(account: Any, wei: int) -> None:
@@ -362,14 +383,10 @@ def _data_of(refused: RpcRefused) -> bytes:
 
 def world() -> dict[str, Any]:
     """Everybody's ether, and of each contract all of its storage as one hash."""
-    state: dict[str, Any] = {
-        str(account): int(rpc("eth_getBalance", str(account), "latest"), 16) for account in accounts
-    }
-    for loaded in project.get_loaded_projects():
-        for container in loaded:
-            for contract in container:
-                proof = rpc("eth_getProof", contract.address, [], "latest")
-                state[contract.address] = (int(proof["balance"], 16), proof["storageHash"], proof["nonce"])
+    state: dict[str, Any] = {str(account): balance_of(account) for account in accounts}
+    for contract in deployed():
+        proof = rpc("eth_getProof", contract.address, [], "latest")
+        state[contract.address] = (int(proof["balance"], 16), proof["storageHash"], proof["nonce"])
     return state
 
 

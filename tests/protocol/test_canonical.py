@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from typing import Any
 
 import pytest
@@ -130,6 +129,12 @@ def test_parse_json_refuses(document: bytes) -> None:
         parse_json(document)
 
 
+@pytest.mark.parametrize("name", ["NaN", "Infinity", "-Infinity"])
+def test_parse_json_of_no_number(name: str) -> None:
+    with pytest.raises(NotJson, match=f"{name} is not JSON"):
+        parse_json(f'{{"x":[{name}]}}'.encode())
+
+
 @pytest.mark.parametrize("document", [b'{"a":1,"a":1}', b'{"a":1,"\\u0061":2}', b'[{"x":{"b":1,"c":2,"b":3}}]'])
 def test_parse_json_with_the_same_key_twice(document: bytes) -> None:
     """Parsers disagree about which of the two counts."""
@@ -158,18 +163,14 @@ def test_parse_json_ignores_brackets_in_strings() -> None:
 
 
 def test_parse_json_of_a_million_brackets() -> None:
-    started = time.monotonic()
-    with pytest.raises(NotJson):
+    with pytest.raises(NotJson, match="deeper than"):
         parse_json(b"[" * 1_000_000)
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("form", ["{}", "-{}", "0.{}", "1e{}", "[{}]"])
 def test_parse_json_with_a_million_digits(form: str) -> None:
-    started = time.monotonic()
     with pytest.raises(NotJson, match="too many digits"):
         parse_json(form.format("1" * 1_000_000).encode())
-    assert time.monotonic() - started < 5
 
 
 def test_parse_json_with_the_longest_number() -> None:

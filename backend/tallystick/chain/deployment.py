@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ from web3.exceptions import BlockNotFound
 from web3.types import BlockIdentifier
 
 from tallystick.chain.abi import ABI_HASHES
-from tallystick.errors import ContractMissing, DeploymentMismatch, DeploymentMissing, WrongChain
+from tallystick.errors import ContractMissing, DeploymentMismatch, DeploymentMissing, NotJson, WrongChain
+from tallystick.protocol.canonical import parse_json
 from tallystick.protocol.encoding import Domain
-from tallystick.protocol.hexes import checksum_address, from_decimal, from_hex, to_hex
+from tallystick.protocol.hexes import checksum_address, from_decimal, from_hex, from_object, to_hex
 
 DEPLOYMENT_VERSION = 1
 
@@ -66,7 +66,7 @@ class Deployment:
     def load(cls, path: Path) -> Deployment:
         """Raises DeploymentMissing where there is no such file, DeploymentMismatch where it is not ours or not current."""
         try:
-            value = json.loads(path.read_bytes())
+            value = from_object(parse_json(path.read_bytes()))
             if value["v"] != DEPLOYMENT_VERSION:
                 raise ValueError(f"unknown version {value['v']!r}")
             contracts = {name: DeployedContract.from_dict(value["contracts"][name]) for name in ABI_HASHES}
@@ -82,7 +82,7 @@ class Deployment:
                 "marketplace you mean with TALLYSTICK_DEPLOYMENT_FILE.",
                 path=str(path),
             ) from None
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (NotJson, ValueError, KeyError, TypeError, OSError) as error:
             raise DeploymentMismatch(
                 f"The deployment file {path} can't be used: {error!r}. Deploy again, or fetch the file anew.",
                 path=str(path),

@@ -61,10 +61,11 @@ class NullChain:
         self._branch = 0
         self._holding = False
         self._failing: float = 0
+        self._answering = 0
         self._lost_answers = 0
         self._dropped_broadcasts = 0
         self._begin()
-        self._deployed = (self._chain[0].block, self._chain[1].block)
+        self._deployed = self._chain[1].block
 
     def _begin(self) -> None:
         self._mempool: dict[bytes, _Transaction] = {}
@@ -80,16 +81,15 @@ class NullChain:
 
     def verify_history(self) -> None:
         with self._node():
-            for expected in self._deployed:
-                actual = self._chain[expected.number].block.hash
-                if actual != expected.hash:
-                    raise DeploymentMismatch(
-                        f"Block {expected.number} is not the one that the deployment file names: the chain was reset or "
-                        "rewritten behind the same address. Nothing is served on it; deploy again.",
-                        block=expected.number,
-                        actual=to_hex(actual),
-                        expected=to_hex(expected.hash),
-                    )
+            actual = self._chain[self._deployed.number].block.hash
+            if actual != self._deployed.hash:
+                raise DeploymentMismatch(
+                    f"Block {self._deployed.number} is not the one that the contracts were deployed in: the chain was "
+                    "reset behind the same address. Nothing is served on it; deploy again.",
+                    block=self._deployed.number,
+                    actual=to_hex(actual),
+                    expected=to_hex(self._deployed.hash),
+                )
 
     def head(self) -> Block:
         with self._node():
@@ -216,6 +216,11 @@ class NullChain:
                 self._books.owed.values()
             )
 
+    def books_at(self, confirmations: int) -> Books:
+        """A copy of the books as they were so many blocks deep: 1 is now."""
+        with self._lock:
+            return self._chain[max(0, len(self._chain) - confirmations)].books.copy()
+
     def logged(self) -> list[Logged]:
         """Every call that was charged, in the order of the chain."""
         with self._lock:
@@ -256,9 +261,9 @@ class NullChain:
 
     # ---- what goes wrong on the way to a node -------------------------------------------------------------------------
 
-    def go_down(self, calls: float = math.inf) -> None:
-        """The next so many calls of the protocol's methods, by default all, raise ChainUnreachable."""
-        self._failing = calls
+    def go_down(self, calls: float = math.inf, *, after: int = 0) -> None:
+        """So many calls of the protocol's methods, by default all, raise ChainUnreachable, once `after` more are answered."""
+        self._failing, self._answering = calls, after
 
     def come_back(self) -> None:
         self._failing = 0
@@ -281,7 +286,9 @@ class NullChain:
     def _node(self) -> Iterator[None]:
         """The lock, if the node can be reached."""
         with self._lock:
-            if self._failing > 0:
+            if self._failing > 0 and self._answering > 0:
+                self._answering -= 1
+            elif self._failing > 0:
                 self._failing -= 1
                 raise ChainUnreachable("The null chain can't be reached. Try again.")
             yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from requests import Session
@@ -11,6 +12,7 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 from web3 import HTTPProvider, Web3
 from web3.exceptions import Web3Exception, Web3RPCError
+from web3.middleware import ExtraDataToPOAMiddleware
 
 from tallystick.chain.abi import CODEC
 from tallystick.chain.reverts import refusal_of
@@ -35,8 +37,10 @@ def connect(url: str, timeout: float) -> Web3:
     )
     web3 = Web3(provider)
     web3.codec = CODEC
-    # It asks for the chain id twice before every call, and refuses the blocks of proof-of-authority chains.
+    # It asks for the chain id twice before every call.
     web3.middleware_onion.remove("validation")
+    # Blocks of proof-of-authority chains carry more extra data than web3 takes otherwise.
+    web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
     _sessions[web3] = session
     return web3
 
@@ -54,6 +58,7 @@ def rpc_errors(url: str) -> Iterator[None]:
 
     ChainUnreachable says nothing about the fate of a transaction that was being sent: that is unknown, not failed.
     """
+    place = without_secrets(url)
     try:
         yield
     except Web3Exception as error:
@@ -66,14 +71,28 @@ def rpc_errors(url: str) -> Iterator[None]:
                 "The sending account has too little of the native asset for value and gas; fund it and try again."
             ) from None
         raise ChainUnreachable(
-            f"The node at {url} answered with an error: {_short(text)}. Check the node, then try again.", rpc_url=url
+            f"The node at {place} answered with an error: {_short(text)}. Check the node, then try again.",
+            rpc_url=place,
         ) from error
-    except (RequestException, OSError, ValueError) as error:
+    except (RequestException, OSError) as error:
         raise ChainUnreachable(
-            f"The node at {url} can't be reached ({type(error).__name__}). Start it, or name another with "
+            f"The node at {place} can't be reached ({type(error).__name__}). Start it, or name another with "
             "TALLYSTICK_RPC_URL, then try again.",
-            rpc_url=url,
+            rpc_url=place,
         ) from error
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        # What web3 stumbles over where an answer is JSON, but not what a node answers to that question.
+        raise ChainUnreachable(
+            f"The node at {place} gave an answer that can't be read ({type(error).__name__}). Check that it is an "
+            "Ethereum node, or name another with TALLYSTICK_RPC_URL, then try again.",
+            rpc_url=place,
+        ) from error
+
+
+def without_secrets(url: str) -> str:
+    """Scheme, host and port: the rest of a provider's URL often is a key, and errors reach clients and logs."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _short(text: str) -> str:

@@ -55,7 +55,7 @@ def wallet_from_keystore(path: Path, password: str | None) -> Wallet:
         raise KeyMissing(f"There is no keystore at {path}.") from None
     except OSError as error:
         raise KeyInvalid(f"The keystore {path} can't be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError):
+    except Exception:  # eth_keyfile has another kind for every damage
         raise KeyInvalid(
             f"The keystore {path} can't be opened: the password is wrong or the file is damaged."
         ) from None

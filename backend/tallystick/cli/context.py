@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
@@ -23,6 +23,16 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 
+class Output(Console):
+    """Standard output. Where its reader has gone, the command ends with the exit code for that."""
+
+    def on_broken_pipe(self) -> None:
+        try:
+            super().on_broken_pipe()
+        except SystemExit:
+            raise typer.Exit(BROKEN_PIPE) from None
+
+
 @dataclass
 class Context:
     """Options of the whole command line. `json` asks for one JSON document on standard output and nothing else there."""
@@ -33,7 +43,7 @@ class Context:
     key: str | None = None
     json: bool = False
     notes: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
-    out: Console = field(default_factory=lambda: Console(highlight=False))
+    out: Console = field(default_factory=lambda: Output(highlight=False))
 
     @cached_property
     def settings(self) -> Settings:
@@ -113,21 +123,25 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(function)
     def wrapped(*arguments: P.args, **options: P.kwargs) -> None:
-        context = next((value for value in arguments if isinstance(value, typer.Context)), options.get("context"))
-        as_json = isinstance(context, typer.Context) and context.obj.json
         try:
             function(*arguments, **options)
         except TallystickError as error:
-            fail(error, as_json)
+            fail(error, wants_json(arguments, options))
         except KeyboardInterrupt:
             Console(stderr=True).print("\nInterrupted.")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             raise typer.Exit(BROKEN_PIPE) from None
         except OSError as error:
-            fail(_unusable(error), as_json)
+            fail(_unusable(error), wants_json(arguments, options))
 
     return wrapped
+
+
+def wants_json(arguments: tuple[object, ...], options: Mapping[str, object]) -> bool:
+    """Whether a command was called with --json, before or after it: its context carries ours."""
+    carried = (getattr(value, "obj", None) for value in (*arguments, *options.values()))
+    return any(isinstance(found, Context) and found.json for found in carried)
 
 
 def _unusable(error: OSError) -> FileUnusable:

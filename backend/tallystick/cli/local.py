@@ -109,17 +109,22 @@ def _prepare_listings(obj: Context, models: Path) -> int:
 def oracle_environment(obj: Context, checkout: Any, **extra: str) -> dict[str, str]:
     """The environment of an oracle process that serves what this command line sees, with the development key."""
     settings = obj.settings
-    return dict(
-        checkout.environment(
-            TALLYSTICK_RPC_URL=settings.rpc_url,
-            TALLYSTICK_DEPLOYMENT_FILE=str(settings.deployment_file.absolute()),
-            TALLYSTICK_STATE_DIR=str(settings.state_dir.absolute()),
-            TALLYSTICK_MODELS_DIR=str(checkout.models),
-            TALLYSTICK_ORACLE_URL=settings.oracle_url,
-            TALLYSTICK_PORT=str(settings.port),
-            **extra,
-        )
-    )
+    # The shell's own settings are already in ours; a key in them is the user's, not the oracle's.
+    inherited = {name: value for name, value in checkout.environment().items() if not name.startswith("TALLYSTICK_")}
+    return {
+        **inherited,
+        "TALLYSTICK_RPC_URL": settings.rpc_url,
+        "TALLYSTICK_DEPLOYMENT_FILE": str(settings.deployment_file.absolute()),
+        "TALLYSTICK_STATE_DIR": str(settings.state_dir.absolute()),
+        "TALLYSTICK_MODELS_DIR": str(checkout.models),
+        "TALLYSTICK_ORACLE_URL": settings.oracle_url,
+        "TALLYSTICK_PORT": str(settings.port),
+        "TALLYSTICK_HOST": settings.host,
+        "TALLYSTICK_CONFIRMATIONS": str(settings.confirmations),
+        "TALLYSTICK_FINALITY": str(settings.finality),
+        "TALLYSTICK_TORCH_THREADS": str(settings.torch_threads),
+        **extra,
+    }
 
 
 @command

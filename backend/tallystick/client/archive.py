@@ -14,11 +14,12 @@ from typing import BinaryIO, Final
 
 from filelock import FileLock
 
-from tallystick.errors import ArchiveInvalid
+from tallystick.errors import ArchiveInvalid, NotJson
+from tallystick.protocol.canonical import parse_json
 from tallystick.protocol.disclosure import ArchiveEntry
 
 CHUNK: Final = 1 << 16
-UNREADABLE: Final = (ValueError, KeyError, TypeError, RecursionError)
+UNREADABLE: Final = (NotJson, ValueError, KeyError, TypeError)
 
 
 class Archive:
@@ -46,14 +47,22 @@ class Archive:
 
     def entries(self) -> Iterator[ArchiveEntry]:
         """Oldest first. Raises ArchiveInvalid, naming the line."""
+        return self._lines_with(b"")
+
+    def find(self, call_id: bytes) -> ArchiveEntry | None:
+        """Looks at no line but those that name the call."""
+        lines = self._lines_with(call_id.hex().encode())
+        return next((entry for entry in lines if entry.signed.receipt.call_id == call_id), None)
+
+    def _lines_with(self, text: bytes) -> Iterator[ArchiveEntry]:
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                if not line.strip():
+                if not line.strip() or text not in line:
                     continue
                 try:
-                    entry = ArchiveEntry.from_dict(json.loads(line))
+                    entry = ArchiveEntry.from_dict(parse_json(line))
                 except UNREADABLE as error:
                     if not line.endswith(b"\n"):
                         return
@@ -63,9 +72,6 @@ class Archive:
                         line=number,
                     ) from None
                 yield entry
-
-    def find(self, call_id: bytes) -> ArchiveEntry | None:
-        return next((entry for entry in self.entries() if entry.signed.receipt.call_id == call_id), None)
 
 
 def _after_last_newline(file: BinaryIO) -> bytes:
@@ -80,7 +86,7 @@ def _after_last_newline(file: BinaryIO) -> bytes:
 
 def _is_entry(line: bytes) -> bool:
     try:
-        ArchiveEntry.from_dict(json.loads(line))
+        ArchiveEntry.from_dict(parse_json(line))
     except UNREADABLE:
         return False
     return True

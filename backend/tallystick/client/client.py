@@ -19,6 +19,7 @@ from tallystick.errors import (
     BudgetExceeded,
     CallClosed,
     InsufficientFunds,
+    InvalidRequest,
     ListingWithdrawn,
     OracleAnswerInvalid,
     PaymentRequired,
@@ -106,6 +107,10 @@ class Client:
         revision = self._market.revision(listing_id, listing.latest_revision)
         request = InferenceRequest("classify", listing_id, revision.revision, input, dict(parameters or {}))
         try:
+            request.canonical()
+        except ValueError as error:
+            raise InvalidRequest(f"The input can't be sent: {error}. Nothing was paid.", param="input") from None
+        try:
             self._oracle.classify(_body(request), None)
         except PaymentRequired as answer:
             if answer.details.get("oracle") != listing.oracle:
@@ -192,7 +197,7 @@ class Client:
         return self._market.owed(self.wallet.address, asset)
 
     def pending(self, call_id: bytes) -> PendingCall:
-        """A call by its id: from the journal, or put together again from the archive. Raises UnknownCall."""
+        """A call that was opened and not answered yet, by its id. Raises UnknownCall."""
         found = self.journal.find(call_id)
         if found is not None:
             return found

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tallystick.errors import ArchiveInvalid
+from tallystick.errors import ArchiveInvalid, NotJson
 from tallystick.protocol.calls import DirectCall
-from tallystick.protocol.hexes import from_hex, to_hex
+from tallystick.protocol.canonical import parse_json
+from tallystick.protocol.hexes import from_hex, from_object, to_hex
 from tallystick.protocol.requests import InferenceRequest
 
 
@@ -85,14 +86,14 @@ def _flush_folder(folder: Path) -> None:
 
 def _read(path: Path) -> PendingCall:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = from_object(parse_json(path.read_bytes()))
         return PendingCall(
             from_hex(content["call_id"], 32),
             DirectCall.from_dict(content["call"]),
             from_hex(content["salt"], 32),
             InferenceRequest.from_dict(content["request"]),
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (NotJson, ValueError, KeyError, TypeError) as error:
         raise ArchiveInvalid(
             f"The pending call in {path} can't be read ({error}); move it away to go on.", path=str(path)
         ) from None

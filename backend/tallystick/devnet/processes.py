@@ -111,7 +111,7 @@ class Registry:
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
             return {name: Process(int(value["pid"]), float(value["started"])) for name, value in content.items()}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
     def save(self, processes: Mapping[str, Process]) -> None:

@@ -6,6 +6,7 @@ memory, so that no file, hub or remote code can take part.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ import transformers
 from safetensors.torch import load as load_safetensors
 from tokenizers import Tokenizer
 
-from tallystick.errors import ModelMalformed
+from tallystick.errors import InvalidSetting, ModelMalformed
 from tallystick.inference.configs import ARCHITECTURES, check_config
 from tallystick.inference.folder import VerifiedModel
 from tallystick.inference.manifest import Manifest
@@ -41,6 +42,7 @@ _CONFIGS: Final = {
     "RobertaForSequenceClassification": transformers.RobertaConfig,
 }
 _MODELS: Final = {name: getattr(transformers, name) for name in ARCHITECTURES}
+_DEVICE: Final = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
 
 
 class TextClassifier:
@@ -59,7 +61,7 @@ class TextClassifier:
     ) -> None:
         self.manifest = manifest
         self.manifest_hash = manifest.hash()
-        self._model = model
+        self.model = model
         self._tokenizer = tokenizer
         self._special_tokens = tokenizer.num_special_tokens_to_add(is_pair=False)
         self._device = device
@@ -100,6 +102,16 @@ class TextClassifier:
             spent = elapsed_ms(started, self._clock(), self._time_limit_ms) // len(requests)
         return [Inference(result, Units(count, 0, spent)) for result, count in zip(results, tokens, strict=True)]
 
+    def check(self) -> None:
+        """Run the model once on one word, so that what can't run is known at the start. Raises ModelMalformed."""
+        try:
+            shares = self._shares([self._tokens("test")])
+            classification_result(dict(zip(self.manifest.labels, shares[0], strict=True)), 1)
+        except Exception as error:
+            raise ModelMalformed(
+                f"The model failed in its first run ({type(error).__name__}); train or export it again."
+            ) from None
+
     def _tokens(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text).ids
         return ids
@@ -110,7 +122,7 @@ class TextClassifier:
         ids = torch.tensor([[*row, *[self._padding_id] * (longest - len(row))] for row in token_ids])
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in token_ids])
         with torch.inference_mode():
-            logits = self._model(input_ids=ids.to(self._device), attention_mask=mask.to(self._device)).logits
+            logits = self.model(input_ids=ids.to(self._device), attention_mask=mask.to(self._device)).logits
             rows: list[list[float]] = logits.double().softmax(dim=-1).tolist()
         return rows
 
@@ -123,10 +135,12 @@ def load_classifier(
     time_limit_ms: int = TIME_LIMIT_MS,
     clock: Callable[[], float] = time.monotonic,
 ) -> TextClassifier:
-    """Build the runner. `device` is `cpu`, `cuda` or `cuda:N`; `torch_threads` is process-wide.
+    """Build the runner, and run it once. `device` is `cpu`, `cuda` or `cuda:N`; `torch_threads` is process-wide.
 
-    Raises ModelMalformed where configuration, tokenizer, weights and manifest don't fit together.
+    Raises ModelMalformed where configuration, tokenizer, weights and manifest don't fit together, InvalidSetting where
+    the device is unknown or absent.
     """
+    _check_device(device)
     if torch_threads is not None:
         torch.set_num_threads(torch_threads)
     manifest = verified.manifest
@@ -139,7 +153,7 @@ def load_classifier(
             f"The manifest allows {manifest.decoding_defaults.max_tokens} tokens and the model has {positions} positions; "
             "lower max_tokens and export the model again."
         )
-    return TextClassifier(
+    classifier = TextClassifier(
         manifest,
         model.to(device).eval(),
         tokenizer,
@@ -148,6 +162,19 @@ def load_classifier(
         time_limit_ms=time_limit_ms,
         clock=clock,
     )
+    classifier.check()
+    return classifier
+
+
+def _check_device(device: str) -> None:
+    if not _DEVICE.fullmatch(device):
+        raise InvalidSetting(f"The device {device!r} is unknown; use cpu, cuda or cuda:N.", setting="device")
+    index = int(device.partition(":")[2] or 0)
+    if device != "cpu" and index >= torch.cuda.device_count():
+        raise InvalidSetting(
+            f"There are {torch.cuda.device_count()} CUDA devices here, so {device} can't be used; use cpu.",
+            setting="device",
+        )
 
 
 def _config(manifest: Manifest, data: bytes) -> Any:

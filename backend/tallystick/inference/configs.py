@@ -32,12 +32,13 @@ _SIZES: Final[Mapping[str, int]] = {
 _OTHER_KEYS: Final = frozenset(
     {
         "_name_or_path", "_num_labels", "activation", "add_cross_attention", "architectures", "attention_dropout",
-        "attention_probs_dropout_prob", "bos_token_id", "chunk_size_feed_forward", "classifier_dropout", "dropout", "dtype", "eos_token_id",
-        "finetuning_task", "gradient_checkpointing", "hidden_act", "hidden_dropout_prob", "id2label",
-        "initializer_range", "is_decoder", "is_encoder_decoder", "label2id", "layer_norm_eps", "model_type",
-        "output_attentions", "output_hidden_states", "output_past", "pad_token_id", "position_embedding_type",
-        "problem_type", "tie_weights_", "qa_dropout", "return_dict", "seq_classif_dropout", "sinusoidal_pos_embds",
-        "tie_word_embeddings", "torch_dtype", "transformers_version", "use_cache",
+        "attention_probs_dropout_prob", "bos_token_id", "chunk_size_feed_forward", "classifier_dropout", "dropout",
+        "dtype", "eos_token_id", "finetuning_task", "gradient_checkpointing", "hidden_act", "hidden_dropout_prob",
+        "id2label", "initializer_range", "is_decoder", "is_encoder_decoder", "label2id", "layer_norm_eps",
+        "model_type", "output_attentions", "output_hidden_states", "output_past", "pad_token_id",
+        "position_embedding_type", "problem_type", "qa_dropout", "return_dict", "seq_classif_dropout",
+        "sinusoidal_pos_embds", "tie_weights_", "tie_word_embeddings", "torch_dtype", "transformers_version",
+        "use_cache",
     }
 )  # fmt: skip
 _NAMING_CODE: Final = frozenset({"auto_map", "chat_template", "custom_pipelines", "trust_remote_code"})

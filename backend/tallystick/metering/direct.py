@@ -27,7 +27,7 @@ from tallystick.errors import (
 )
 from tallystick.inference.runner import Inference, Runner
 from tallystick.metering.steps import Checkpoint, Step, When, no_checkpoint
-from tallystick.protocol.calls import CallStatus, Mode, Outcome
+from tallystick.protocol.calls import CallStatus, DirectCall, Mode, Outcome
 from tallystick.protocol.canonical import canonical_bytes
 from tallystick.protocol.commitments import parameters_hash, request_commitment, result_hash
 from tallystick.protocol.hexes import to_hex
@@ -153,10 +153,14 @@ class DirectCalls:
                 deadline=call.deadline,
             )
         call_id = call.call_id(self._chain.domain)
-        self._verify_on_chain(payment, call_id)
+        self._verify_on_chain(call, call_id)
         verified = Verified(payment, call_id, quote)
         self._checkpoint(Step.VERIFIED, When.AFTER)
         return verified
+
+    def verify_again(self, reservation: Reservation) -> None:
+        """Before a call of the last run is gone on with: it may have ended or vanished meanwhile (S5). Raises as `verify`."""
+        self._verify_on_chain(reservation.call, reservation.call_id)
 
     def reserve(self, verified: Verified) -> Reservation | Taken:
         """Claim the call, durably and at most once over all workers: a Reservation is the caller's alone to run."""
@@ -225,9 +229,8 @@ class DirectCalls:
         self._store.abandon(reservation, failure)
         return Abandoned(reservation, failure)
 
-    def _verify_on_chain(self, payment: DirectPayment, call_id: bytes) -> None:
+    def _verify_on_chain(self, call: DirectCall, call_id: bytes) -> None:
         self._chain.verify_history()
-        call = payment.call
         deep = self._chain.call_state(call_id, self._confirmations)
         newest = deep if self._confirmations == 1 else self._chain.call_state(call_id)
         if newest.status is CallStatus.NONE or deep.status is CallStatus.NONE:

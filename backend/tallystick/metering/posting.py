@@ -16,6 +16,7 @@ from tallystick.chain.types import Mined, Pending
 from tallystick.chain.wallet import Wallet
 from tallystick.errors import ChainError, ChainUnreachable, ContractRefused, StoreUnavailable, TallystickError
 from tallystick.metering.steps import Checkpoint, Step, When, no_checkpoint
+from tallystick.protocol.calls import CallStatus
 from tallystick.protocol.hexes import to_hex
 from tallystick.store.records import (
     Confirmed,
@@ -104,8 +105,11 @@ class Poster:
         troubles: list[str] = []
         try:
             before = self._store.unfinished_postings()
+            if before:
+                # On a chain that was reset our transactions would mean something else, or nothing (S5).
+                self._chain.verify_history()
             after = [self._advance_as_far_as_possible(posting, troubles) for posting in before]
-        except (ChainUnreachable, StoreUnavailable) as error:
+        except (ChainError, StoreUnavailable) as error:
             # Nothing moves while either is gone; the rest of the round would only wait for it too.
             troubles.append(_hold_up(error))
             after = []
@@ -156,8 +160,8 @@ class Poster:
             else:
                 transaction = self._chain.prepare_decline(self._wallet, queued.call, nonce)
         except ContractRefused as refusal:
-            if not refusal.name:
-                raise  # without a reason nothing says that it is for good
+            if not refusal.name or self._may_return(queued, refusal):
+                raise  # nothing says that it is for good
             return self._reject(queued, refusal)
         signed = self._store.sign_posting(queued, transaction)
         self._checkpoint(Step.QUEUED, When.AFTER)
@@ -184,7 +188,10 @@ class Poster:
         if found.depth < self._confirmations:
             return posted
         if not found.succeeded:
-            return self._reject(posted.queued, self._chain.why_reverted(posted.transaction.hash))
+            refusal = self._chain.why_reverted(posted.transaction.hash)
+            if self._may_return(posted.queued, refusal):
+                return self._store.requeue_posting(posted.queued)
+            return self._reject(posted.queued, refusal)
         self._checkpoint(Step.CONFIRMED, When.BEFORE)
         confirmed = self._store.mark_confirmed(posted, found)
         self._checkpoint(Step.CONFIRMED, When.AFTER)
@@ -213,6 +220,11 @@ class Poster:
         self._sent_at.pop(finalised.queued.posting_id, None)
         self._checkpoint(Step.FINALISED, When.AFTER)
         return finalised
+
+    def _may_return(self, queued: Queued, refusal: ContractRefused) -> bool:
+        """A reorganisation took the call's opening; most come back in a later block, and can until the deadline."""
+        gone = refusal.name == "Escrow_CallNotInState" and refusal.arguments["actual"] == str(int(CallStatus.NONE))
+        return gone and self._chain.head().timestamp <= queued.call.deadline
 
     def _reject(self, queued: Queued, refusal: ContractRefused) -> Rejected:
         """The contract will not take it: its deadline is over, or the call has ended some other way."""

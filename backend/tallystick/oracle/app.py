@@ -48,8 +48,8 @@ CLASSIFY_BODY = {
 
 def create_app(service: OracleService, settings: Settings, checkpoint: Checkpoint = no_checkpoint) -> FastAPI:
     """The ASGI application over a service."""
-    # The interactive pages would load scripts from another site.
-    app = FastAPI(title="Tallystick oracle", version=__version__, docs_url=None, redoc_url=None)
+    # The interactive pages would load scripts from another site. A redirect would be no answer that clients expect.
+    app = FastAPI(title="Tallystick oracle", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     gate = Gate(settings.max_in_flight)
     questions = Gate(settings.max_in_flight)
     install(app, settings.allowed_hosts)
@@ -57,8 +57,8 @@ def create_app(service: OracleService, settings: Settings, checkpoint: Checkpoin
     @app.post("/v1/classify", openapi_extra=CLASSIFY_BODY)
     async def classify(request: Request) -> Response:
         """Classify one text. Unpaid: 402 with what to pay. Paid: the answer with its receipt; again: the same bytes."""
-        body = parse_json(await read_body(request, settings.max_body, settings.body_timeout))
-        answer = await gate.run(service.classify, body, request.headers.get(PAYMENT_HEADER))
+        body = await read_body(request, settings.max_body, settings.body_timeout)
+        answer = await gate.run(_classify, service, body, request.headers.get(PAYMENT_HEADER))
         checkpoint(Step.REPLIED, When.BEFORE)
         return Response(
             answer.body,
@@ -103,12 +103,17 @@ def create_app(service: OracleService, settings: Settings, checkpoint: Checkpoin
     @app.get("/readyz")
     async def readiness() -> dict[str, str]:
         """Able to serve paid calls now."""
-        reason = service.ready()
+        reason = await questions.run(service.ready)
         if reason is not None:
             raise ChainUnreachable(f"Not ready: {reason}")
         return {"status": "ready"}
 
     return app
+
+
+def _classify(service: OracleService, body: bytes, payment_header: str | None) -> Answer:
+    """Parses where the work is done: a large body takes so long that everybody else would have to wait for it."""
+    return service.classify(parse_json(body), payment_header)
 
 
 def _answer_headers(answer: Answer) -> dict[str, str]:

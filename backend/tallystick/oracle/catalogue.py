@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tallystick.chain.port import Chain
-from tallystick.chain.types import Revision
 from tallystick.errors import ModelError, UnknownListing
 from tallystick.inference.finding import find_folder
 from tallystick.inference.runner import Runner
@@ -27,16 +26,13 @@ class Catalogue:
         self._models_dir = models_dir
         self._oracle = oracle
         self._load = load
-        self._revisions: dict[tuple[int, int], Revision] = {}
         self._runners: dict[bytes, Runner] = {}
         self._lock = threading.Lock()
 
     def served(self, listing_id: int, revision: int) -> Served:
         """A revision with its model. Raises UnknownListing, WrongRevision, or the ModelError that keeps it from running."""
-        found = self._revisions.get((listing_id, revision))
-        if found is None:
-            # A revision never changes; a chain on which it could be another one is refused before anything is served.
-            found = self._revisions[listing_id, revision] = self._chain.revision(listing_id, revision)
+        # Not cached: a revision never changes, but a reorganisation can put another one in its place.
+        found = self._chain.revision(listing_id, revision)
         with self._lock:
             runner = self._runners.get(found.manifest_hash)
             if runner is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import uuid
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -32,13 +33,13 @@ from tallystick.errors import (
 log = logging.getLogger("tallystick.http")
 
 RETRY_AFTER_SECONDS = 1
+HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]+))(?::[0-9]{0,5})?")
 Result = TypeVar("Result")
 
 
 async def read_body(request: Request, limit: int, timeout: float) -> bytes:
     """The whole body. Raises BodyTooLarge beyond `limit` bytes, RequestTimeout after `timeout` seconds."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > limit:
+    if _declared_length(request) > limit:
         raise _too_large(limit)
     body = bytearray()
     try:
@@ -54,6 +55,14 @@ async def read_body(request: Request, limit: int, timeout: float) -> bytes:
     except ClientDisconnect:
         raise RequestTimeout("The connection ended before the request had arrived; nothing was charged.") from None
     return bytes(body)
+
+
+def _declared_length(request: Request) -> int:
+    """As the client states it; what it sends is counted all the same."""
+    try:
+        return int(request.headers.get("content-length", "0"))
+    except ValueError:
+        return 0
 
 
 def _too_large(limit: int) -> BodyTooLarge:
@@ -75,10 +84,13 @@ class Gate:
                 "The oracle is working on as many requests as it can. Try again in a moment; nothing was charged."
             )
         self._taken += 1
-        try:
-            return await asyncio.shield(to_thread.run_sync(partial(work, *arguments), limiter=self._limiter))
-        finally:
-            self._taken -= 1
+        running = asyncio.ensure_future(to_thread.run_sync(partial(work, *arguments), limiter=self._limiter))
+        running.add_done_callback(self._leave)
+        return await asyncio.shield(running)
+
+    def _leave(self, _done: object) -> None:
+        """The place is free when the work has ended, not when its client has left."""
+        self._taken -= 1
 
 
 def error_response(error: TallystickError) -> JSONResponse:
@@ -134,10 +146,9 @@ def install(app: FastAPI, allowed_hosts: tuple[str, ...]) -> None:
 
 
 def host_name(header: str) -> str:
-    """The name in a Host header, without its port; brackets of an IPv6 address removed."""
-    if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
-    return header.rpartition(":")[0].lower() if ":" in header else header.lower()
+    """The name in a Host header, without its port and the brackets of an IPv6 address; empty where it is no such header."""
+    found = HOST.fullmatch(header)
+    return (found[1] or found[2]).lower() if found else ""
 
 
 def _handler(convert: Callable[[Any], TallystickError]) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -158,5 +169,5 @@ def _of_http_exception(error: HTTPException) -> TallystickError:
 
 def _of_validation_error(error: RequestValidationError) -> TallystickError:
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    place = str(first["loc"][-1])
     return InvalidRequest(f"{place}: {first['msg']}.", param=place)

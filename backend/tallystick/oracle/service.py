@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from tallystick.chain.port import Chain
 from tallystick.chain.wallet import Wallet
 from tallystick.errors import (
+    CallClosed,
     CallInProgress,
+    ChainError,
     ChainUnreachable,
-    DeadlineTooClose,
     InferenceFailed,
     InvalidRequest,
     PaymentRequired,
@@ -22,7 +25,7 @@ from tallystick.errors import (
     UnknownCall,
     UnknownListing,
 )
-from tallystick.metering.direct import DirectCalls, Inferred, Taken, check_for_sale
+from tallystick.metering.direct import DirectCalls, Inferred, Taken, Verified, check_for_sale
 from tallystick.metering.posting import Poster
 from tallystick.metering.steps import Checkpoint, Step, When, no_checkpoint
 from tallystick.oracle import replies
@@ -31,7 +34,7 @@ from tallystick.protocol.canonical import canonical_bytes
 from tallystick.protocol.hexes import from_decimal, to_hex
 from tallystick.protocol.payments import DirectPayment, parse_payment
 from tallystick.protocol.requests import InferenceRequest
-from tallystick.store.records import Abandoned, Posting, Queued, Reservation, Signed, StoredCall
+from tallystick.store.records import Abandoned, Completed, Posting, Queued, Reservation, Signed, StoredCall
 from tallystick.store.store import Store
 
 log = logging.getLogger("tallystick.calls")
@@ -86,6 +89,9 @@ class OracleService:
         self._waits = waits or Waits()
         self._checkpoint = checkpoint
         self._sleep = sleep
+        self._lock = threading.Lock()
+        self._working: Counter[bytes] = Counter()
+        self._resuming = threading.Lock()
         self._ready = threading.Event()
         self.not_ready = "starting"
 
@@ -108,16 +114,19 @@ class OracleService:
         """None if requests can be served, else why not."""
         if not self._ready.is_set():
             return self.not_ready
+        try:
+            self._chain.verify_history()
+        except ChainError as error:
+            return error.message
         return self._poster.trouble
 
     def _resume(self, reservation: Reservation) -> None:
         request = reservation.request
         try:
+            self._direct.verify_again(reservation)
             quote = self._direct.quote(request, self._catalogue.served(request.listing_id, request.revision))
-            if self._chain.head().timestamp > reservation.call.deadline:
-                raise DeadlineTooClose("The call's deadline passed while the oracle was down. Nothing is charged.")
-        except ChainUnreachable:
-            raise
+        except ChainError:
+            raise  # nothing is known of the call; it is looked at again at the next start
         except TallystickError as error:
             self._direct.abandon(reservation, error)
             return
@@ -141,22 +150,52 @@ class OracleService:
         if stored is not None:
             return self._replay(stored)
         served = self._catalogue.served(request.listing_id, request.revision)
-        verified = self._direct.verify(payment, self._direct.quote(request, served))
-        reservation = self._direct.reserve(verified)
-        if isinstance(reservation, Taken):
-            return self._replay(reservation.found)
-        inferred = self._direct.infer(reservation, verified.quote)
-        if isinstance(inferred, Abandoned):
-            self._poster.wake()
-            raise _failure(inferred)
-        completed = self._direct.record(inferred)
+        try:
+            verified = self._direct.verify(payment, self._direct.quote(request, served))
+        except CallClosed:
+            # Another worker may have answered, and posted, since we looked.
+            stored = self._direct.stored(payment, request)
+            if stored is None:
+                raise
+            return self._replay(stored)
+        ended = self._run(verified)
         self._poster.wake()
+        if isinstance(ended, Taken):
+            return self._replay(ended.found)
+        if isinstance(ended, Abandoned):
+            raise _failure(ended)
         log.info(
             "call answered",
-            extra={"call_id": to_hex(verified.call_id), "charge": str(completed.signed.receipt.charge)},
+            extra={"call_id": to_hex(verified.call_id), "charge": str(ended.signed.receipt.charge)},
         )
         posting = self._await_posting(verified.call_id)
-        return Answer(verified.call_id, completed.reply, replayed=False, posting=posting)
+        return Answer(verified.call_id, ended.reply, replayed=False, posting=posting)
+
+    def _run(self, verified: Verified) -> Completed | Abandoned | Taken:
+        """Reserve, infer, record: the part that happens once for a call."""
+        with self._at_work(verified.call_id):
+            reservation = self._direct.reserve(verified)
+            if isinstance(reservation, Taken):
+                return reservation
+            inferred = self._direct.infer(reservation, verified.quote)
+            return inferred if isinstance(inferred, Abandoned) else self._direct.record(inferred)
+
+    @contextmanager
+    def _at_work(self, call_id: bytes) -> Iterator[None]:
+        """Counts who is between reserving and recording a call: a reservation that nobody works on is stranded."""
+        with self._lock:
+            self._working[call_id] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._working[call_id] -= 1
+                if not self._working[call_id]:
+                    del self._working[call_id]
+
+    def _is_stranded(self, call_id: bytes) -> bool:
+        with self._lock:
+            return call_id not in self._working
 
     def _request(self, body: Any, payment: DirectPayment | None) -> InferenceRequest:
         """The body as a request; without a revision, the one that the payment names, else the one for sale."""
@@ -187,6 +226,10 @@ class OracleService:
         """The stored reply, byte for byte; while another request works on it, wait for that."""
         waited = 0.0
         while isinstance(stored, Reservation):
+            if self._is_stranded(stored.call_id):
+                self._go_on(stored)
+                stored = self._store.find_call(stored.call_id) or stored
+                continue
             if waited >= self._waits.reply:
                 raise CallInProgress(
                     f"Call {to_hex(stored.call_id)} is being worked on. Send the same request again in a moment: it costs "
@@ -200,6 +243,13 @@ class OracleService:
             raise _failure(stored)
         call_id = stored.reservation.call_id
         return Answer(call_id, stored.reply, replayed=True, posting=self._store.find_posting(call_id))
+
+    def _go_on(self, stranded: Reservation) -> None:
+        """The store failed between reserving and recording this call; its payer came back, so end it now."""
+        with self._resuming, self._at_work(stranded.call_id):
+            if isinstance(self._store.find_call(stranded.call_id), Reservation):
+                self._resume(stranded)
+                self._poster.wake()
 
     def _await_posting(self, call_id: bytes) -> Posting | None:
         """Give the posting a moment, so that the reply can name its transaction; it goes on without us if it takes longer."""

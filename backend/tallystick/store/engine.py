@@ -10,10 +10,11 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from tallystick.errors import StoreUnavailable
+from tallystick.errors import StoreMismatch, StoreUnavailable
 
 BUSY_TIMEOUT_MS = 5000
 CONNECTIONS = 64
@@ -22,7 +23,10 @@ READING = "tallystick_reading"
 
 
 def open_engine(path: Path) -> Engine:
-    """Create or open the database file (readable by its owner only) and migrate it. Raises StoreUnavailable."""
+    """Create or open the database file (readable by its owner only) and migrate it.
+
+    Raises StoreUnavailable, or StoreMismatch where a newer version of this software has written it.
+    """
     with store_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
         # The store holds requests and salts: created with the right mode before SQLite would create it with the umask's.
@@ -30,8 +34,12 @@ def open_engine(path: Path) -> Engine:
         engine = create_engine(f"sqlite:///{path}", pool_size=CONNECTIONS, max_overflow=CONNECTIONS)
         event.listen(engine, "connect", _configure)
         event.listen(engine, "begin", _begin)
-        with engine.begin() as connection:
-            _migrate(connection)
+        try:
+            with engine.begin() as connection:
+                _migrate(connection)
+        except BaseException:
+            engine.dispose()
+            raise
     return engine
 
 
@@ -68,4 +76,10 @@ def _migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreMismatch(
+            "The store was written by a newer version of this software. Use that version, or another state folder; the "
+            "calls in the store are not lost."
+        ) from error
