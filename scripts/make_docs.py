@@ -31,7 +31,10 @@ WHAT_TO_DO = {
     "store_locked": "Stop the other oracle, or give this one another `TALLYSTICK_STATE_DIR`.",
     "start_failed": "Read the end of the log that the message shows.",
     "store_mismatch": "Use the state folder of this deployment and key, or a new one. The old calls stay where they are.",
+    "node_error": "Look at the node's own log; then send the same request again.",
+    "quote_too_high": "Don't pay: tell the owner, or choose another listing. Nothing was paid.",
     "chain_unreachable": "Start the node, or correct `TALLYSTICK_RPC_URL`; then send the same request again.",
+    "node_error": "Look at what the node says in the message, and at the node; then send the same request again.",
     "wrong_chain": "Point `TALLYSTICK_RPC_URL` at the chain that the deployment file names.",
     "contract_missing": "Deploy again, or get the deployment file of the chain that you use.",
     "deployment_mismatch": "Don't send anything. Get the current deployment file, or deploy again after a reset of the chain.",
@@ -55,6 +58,7 @@ WHAT_TO_DO = {
     "deadline.",
     "deadline_too_close": "Refund the call once its deadline has passed, and open one with more time.",
     "wrong_oracle": "Send the request to the oracle that the call names, or refund the call after its deadline.",
+    "quote_too_high": "Don't pay. Choose another oracle's listing, and tell the owner of this one.",
     "budget_exceeded": "Raise `--budget`, shorten the input, or choose another listing. Nothing was paid.",
     "not_json": "Send one JSON value (RFC 8259) in UTF-8.",
     "body_too_large": "Send a smaller body; the details have the limit.",
@@ -167,9 +171,12 @@ def errors_document() -> str:
 
 
 def concrete_errors(root: type[TallystickError] = TallystickError) -> list[type[TallystickError]]:
-    """What is raised: the leaves of the tree, in the order of the file."""
-    children = root.__subclasses__()
-    return [kind for child in children for kind in concrete_errors(child)] if children else [root]
+    """What is raised: every class below the root that has a code of its own, in the order of the file."""
+    found: list[type[TallystickError]] = []
+    for child in root.__subclasses__():
+        found += [child] if "code" in vars(child) else []
+        found += concrete_errors(child)
+    return found
 
 
 def _table_of_errors(kinds: Sequence[type[TallystickError]]) -> Iterator[str]:

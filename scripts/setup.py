@@ -44,7 +44,11 @@ def main(arguments: Sequence[str]) -> int:
     if sys.version_info < OLDEST_PYTHON:
         print(f"setup: Python {platform.python_version()} is too old; run with PYTHON=python3.11 or newer.")
         return 1
-    parts: dict[str, Callable[[], None]] = {"node": set_up_node, "runtime": set_up_runtime, "contracts": set_up_contracts}
+    parts: dict[str, Callable[[], None]] = {
+        "node": set_up_node,
+        "runtime": set_up_runtime,
+        "contracts": set_up_contracts,
+    }
     wanted = list(arguments) or list(parts)
     unknown = [name for name in wanted if name not in parts]
     if unknown:
@@ -163,7 +167,9 @@ def _missing_venv_module() -> str | None:
 def _install_venv_module(module: str) -> None:
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     if not (hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get")):
-        raise SetupError(f"Python's {module!r} module is missing; install it, on Debian with: apt-get install {package}")
+        raise SetupError(
+            f"Python's {module!r} module is missing; install it, on Debian with: apt-get install {package}"
+        )
     _run(["apt-get", "update"])
     _run(["apt-get", "install", "-y", package])
 

@@ -132,6 +132,12 @@ class ChainUnreachable(ChainError):
     retryable = True
 
 
+class NodeError(ChainUnreachable):
+    """The node answered, but with an error of its own: nothing is known about what was asked."""
+
+    code = "node_error"
+
+
 class WrongChain(ChainError):
     """The node serves another chain than the one that the contracts were deployed on."""
 
@@ -278,6 +284,12 @@ class WrongOracle(PaymentError):
     """The call was opened for another oracle, or the oracle asked is not the listing's."""
 
     code = "wrong_oracle"
+
+
+class QuoteTooHigh(PaymentError):
+    """The oracle asks for more than any honest run of this request could cost by the price sheet on chain."""
+
+    code = "quote_too_high"
 
 
 class BudgetExceeded(PaymentError):

@@ -116,7 +116,16 @@ class Settings:
         30.0, _seconds(0, 300), "how long a repeated request waits for the first", "0 to 300 s"
     )
     service_margin: int = _setting(
-        15, _whole(1, 3600), "least time before its deadline at which a call is accepted", "1 to 3,600 s"
+        30, _whole(1, 3600), "least time before its deadline at which a call is accepted", "1 to 3,600 s"
+    )
+    posting_margin: int = _setting(
+        5,
+        _whole(1, 3600),
+        "least time before its deadline at which a result is still signed and posted",
+        "1 to 3,600 s",
+    )
+    served_owners: tuple[str, ...] = _setting(
+        (), _words, "addresses whose listings are served; on the development chain dev:owner by default"
     )
     max_fee_gwei: int = _setting(
         500, _whole(1, 100_000), "above this fee per gas nothing is posted", "1 to 100,000 gwei"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any, Protocol
 
+import httpx
 from eth_account import Account
 from eth_hash.auto import keccak
 from tallystick.chain.marketplace import Marketplace
 from tallystick.chain.null import NullChain
 from tallystick.chain.port import Chain
-from tallystick.chain.types import Mined
+from tallystick.chain.types import Mined, Pending
 from tallystick.chain.wallet import Wallet, development_wallet
 from tallystick.protocol.calls import DirectCall, Outcome
 from tallystick.protocol.prices import NATIVE, PriceSheet, Units
@@ -125,8 +127,8 @@ class GanacheBench:
         self.chain: Chain = market
 
     def rpc(self, method: str, *parameters: Any) -> Any:
-        answer = self.market._web3.provider.make_request(method, list(parameters))  # type: ignore[arg-type]
-        return answer["result"]
+        question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+        return httpx.post(self.market.url, json=question, timeout=30, trust_env=False).json()["result"]
 
     def _send(self, by: Wallet, function: Any, value: int = 0) -> Mined:
         transactions = self.market.transactions
@@ -172,9 +174,9 @@ class GanacheBench:
         self.wait_for(bytes.fromhex(self.rpc("eth_sendRawTransaction", signed.raw_transaction.to_0x_hex())[2:]))
 
     def wait_for(self, transaction_hash: bytes) -> Mined:
-        receipt = self.market._web3.eth.wait_for_transaction_receipt(transaction_hash, timeout=30, poll_latency=0.02)  # type: ignore[arg-type]
-        found = self.market.outcome(bytes(receipt["transactionHash"]))
-        assert isinstance(found, Mined)
+        deadline = time.monotonic() + 30
+        while isinstance(found := self.market.outcome(transaction_hash), Pending):
+            assert time.monotonic() < deadline, "it was not mined in time"
         return found
 
     def pass_time(self, seconds: int) -> None:

@@ -51,7 +51,7 @@ TO_THE_CHAIN = [
     ("audit",),
 ]
 """Commands that can't do without a chain."""
-SIGNING = [("unlist", "1"), ("relist", "1"), ("publish", "nowhere")]
+SIGNING = [("unlist", "1"), ("relist", "1"), ("publish", "nowhere", "--free")]
 """Commands that look for a key before they look for anything else."""
 
 
@@ -308,7 +308,9 @@ def test_receiver_that_is_no_address_is_refused_before_anything_is_asked(shell: 
 
 def test_publish_of_a_folder_without_a_model_is_refused(shell: Shell) -> None:
     shell.deploy()
-    shell.run("publish", str(shell.folder / "none"), "--key", "dev:owner").assert_refused(ModelMissing, "none")
+    shell.run("publish", str(shell.folder / "none"), "--free", "--key", "dev:owner").assert_refused(
+        ModelMissing, "none"
+    )
 
 
 def test_train_of_a_folder_without_a_recipe_is_refused(shell: Shell) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from tallystick.client.archive import CHUNK, Archive
 from tallystick.errors import ArchiveInvalid
 from tallystick.protocol.disclosure import ArchiveEntry
@@ -75,6 +76,18 @@ def test_append_from_several_threads_loses_nothing(archive: Archive) -> None:
         list(pool.map(archive.append, entries))
     found = [each.disclosure.request.input for each in archive.entries() if each.disclosure]
     assert sorted(found) == sorted(f"question {number}" for number in range(40))
+
+
+def test_append_waits_for_another_process_that_appends(archive: Archive) -> None:
+    """Else one could cut off, as torn, a line that the other is writing."""
+    archive.append(entry("old"))
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(archive.path.with_name("receipts.jsonl.lock")):
+            appending = pool.submit(archive.append, entry("new"))
+            assert wait([appending], timeout=0.3).done == set()
+            assert list(archive.entries()) == [entry("old")]
+        appending.result(timeout=30)
+    assert list(archive.entries()) == [entry("old"), entry("new")]
 
 
 # ---- a line that a crash cut short ------------------------------------------------------------------------------------

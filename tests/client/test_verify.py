@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import fields, replace
 from typing import Any
@@ -132,10 +133,26 @@ def test_checked_entry_for_another_chain_is_refused() -> None:
 # ---- the charge -------------------------------------------------------------------------------------------------------
 
 
-def test_checked_entry_that_charges_all_that_was_escrowed_is_accepted() -> None:
-    units = Units(90, 0, 0)
-    assert PRICES.price_of(units) == HONEST.pending.call.amount
-    assert check(HONEST.with_receipt(units=units, charge=1000, cumulative_spend=1000))
+def test_checked_entry_that_charges_the_price_of_its_units_is_accepted() -> None:
+    units = Units(0, 0, 0)
+    charged = PRICES.price_of(units)
+    reply = HONEST.with_receipt(units=units, charge=charged, cumulative_spend=charged).reply()
+    assert checked_entry(reply, HONEST.pending, REVISION, DOMAIN)
+
+
+@pytest.mark.parametrize("units", [Units(10_000, 0, 0), Units(6, 1, 0), Units(6, 0, 60_001)])
+def test_checked_entry_with_more_units_than_the_request_can_use_is_refused(units: Units) -> None:
+    """The units are the oracle's word; a text has no more tokens than bytes, and a classifier writes none."""
+    with pytest.raises(ReceiptInvalid, match="more than this request can use"):
+        check(HONEST.with_receipt(units=units, charge=100, cumulative_spend=100))
+
+
+def test_checked_entry_run_with_other_parameters_than_asked_for_is_refused() -> None:
+    """S2: what was asked for is what is paid for."""
+    request = dataclasses.replace(HONEST.pending.request, parameters={"top_k": 99})
+    pending = dataclasses.replace(HONEST.pending, request=request)
+    with pytest.raises(ReceiptInvalid, match="top_k"):
+        checked_entry(HONEST.reply(), pending, REVISION, DOMAIN)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +177,7 @@ def test_checked_entry_that_charges_less_is_accepted() -> None:
     ("changes", "name"),
     [
         ({"result": {**RESULT, "label": "praise"}}, "result_hash"),
-        ({"result": None}, "result_hash"),
-        ({"result": []}, "result_hash"),
+        ({"result": {"label": "x", "scores": [{"label": "x", "score": 1.0}]}}, "result_hash"),
         ({"parameters": {**PARAMETERS, "top_k": 1}}, "parameters_hash"),
         ({"parameters": {}}, "parameters_hash"),
     ],

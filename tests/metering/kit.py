@@ -9,6 +9,7 @@ from typing import Any
 
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
+from sqlalchemy import event
 from tallystick.chain.null import NullChain
 from tallystick.chain.null_books import NEVER_OPENED
 from tallystick.chain.wallet import Wallet
@@ -26,6 +27,7 @@ from tallystick.protocol.commitments import request_commitment
 from tallystick.protocol.payments import DirectPayment
 from tallystick.protocol.prices import NATIVE, PriceSheet
 from tallystick.protocol.requests import InferenceRequest
+from tallystick.store.engine import open_engine
 from tallystick.store.records import Completed, Reservation
 from tallystick.store.store import Store
 
@@ -42,6 +44,14 @@ def null_model(models: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_manifest(folder, null_manifest())
     return models
+
+
+def open_store(path: Path, clock: Callable[[], float]) -> Store:
+    """As the oracle opens it, but for the wait until it is on the disk: nobody pulls the plug in these tests."""
+    engine = open_engine(path)
+    engine.dispose()
+    event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous=OFF"))
+    return Store(engine, clock)
 
 
 class Clock:
@@ -106,7 +116,7 @@ class Shop:
         self.finality = finality
         self.chain = NullChain(clock=self.clock)
         self.path = folder / "oracle.sqlite3"
-        self.store = Store.open(self.path, self.clock)
+        self.store = open_store(self.path, self.clock)
         self.runner = NullRunner(clock=self.ticks, before_run=before_run)
         self.listing = self.chain.publish(OWNER.address, ORACLE.address, self.runner.manifest_hash, PRICES)
 
@@ -116,7 +126,7 @@ class Shop:
     def reopen(self) -> None:
         """The process ended here; another goes on with the same file."""
         self.store.close()
-        self.store = Store.open(self.path, self.clock)
+        self.store = open_store(self.path, self.clock)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.pass_time(seconds)

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tallystick.errors import CallNotOpened, ChainUnreachable, InferenceFailed
@@ -279,6 +280,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
 )
 
 
+@pytest.mark.timeout(3_600 if FUZZ else 120)
 def test_random_interleavings_end_with_charged_equal_served_equal_logged(tmp_path: Path) -> None:
     """S1, S2, S3, S4, S5: the same stories in each run; `make fuzz` tells new ones."""
     numbers = count()

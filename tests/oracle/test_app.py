@@ -31,6 +31,7 @@ from tallystick.errors import (
 from tallystick.oracle.logs import JsonFormatter
 from tallystick.oracle.service import Answer
 from tallystick.protocol.calls import DirectCall
+from tallystick.protocol.payments import PAYMENT_HEADER
 from tallystick.store.records import Confirmed, Decline, Queued, Rejected, Signed
 
 from tests.oracle.stubs import ANSWER, HASH, WORKING_ROUTES, StubService, app_of, ask, together
@@ -440,7 +441,8 @@ def test_questions_are_answered_while_every_place_for_calls_is_taken() -> None:
     service = StubService(classify=work, counts={"calls": {}}, ready=None)
 
     async def talk(client: httpx.AsyncClient) -> None:
-        working = asyncio.create_task(client.post("/v1/classify", content=BODY))
+        paid = {PAYMENT_HEADER: "payment"}
+        working = asyncio.create_task(client.post("/v1/classify", content=BODY, headers=paid))
         await asyncio.to_thread(begun.wait, 30)
         for path in ("/v1/status", "/healthz", "/readyz"):
             assert (await client.get(path)).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import threading
@@ -199,11 +200,14 @@ def test_declared_body_beyond_the_limit_is_refused_before_it_comes(patient: int,
     assert service.asked == []
 
 
-def test_body_that_is_refused_and_never_comes_does_not_keep_the_connection(service: StubService) -> None:
-    app = app_of(service, max_body=1024)
+def test_body_that_is_refused_and_comes_without_end_does_not_keep_the_connection(stub: StubService) -> None:
+    """A client that goes on sending what nobody reads has the same time as any other."""
+    app = app_of(stub, max_body=1024)
     with serving(app, load_settings({}, body_timeout=LIMIT, drain=1)) as port, connected(port) as connection:
         connection.sendall(head("POST", "/v1/classify", content_length=str(10**12)))
         assert_refused(read_response(connection), BodyTooLarge)
+        with contextlib.suppress(ConnectionError):
+            drip(connection, b"x", SOON)
         assert is_closed(connection)
 
 

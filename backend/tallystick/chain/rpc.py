@@ -16,7 +16,7 @@ from web3.middleware import ExtraDataToPOAMiddleware
 
 from tallystick.chain.abi import CODEC
 from tallystick.chain.reverts import refusal_of
-from tallystick.errors import ChainUnreachable, InsufficientFunds
+from tallystick.errors import ChainUnreachable, InsufficientFunds, NodeError
 
 CONNECTIONS = 64
 """Most connections that are kept open to one node."""
@@ -70,7 +70,7 @@ def rpc_errors(url: str) -> Iterator[None]:
             raise InsufficientFunds(
                 "The sending account has too little of the native asset for value and gas; fund it and try again."
             ) from None
-        raise ChainUnreachable(
+        raise NodeError(
             f"The node at {place} answered with an error: {_short(text)}. Check the node, then try again.",
             rpc_url=place,
         ) from error

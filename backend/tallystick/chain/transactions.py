@@ -21,7 +21,9 @@ from tallystick.errors import ChainUnreachable, ContractRefused, FeeTooHigh, Tra
 from tallystick.protocol.hexes import to_hex
 
 GAS_MARGIN: Final = 1.25
-"""Gas limit over the node's estimate: storage may be written between estimate and execution."""
+GAS_RESERVE: Final = 45_000
+"""Gas limit over the node's estimate, times and plus: books that were non-zero when it was estimated may be empty when it
+is executed, and filling one anew costs 17,100 more. Gas that is not used is not paid."""
 
 PRIORITY_FEE: Final = 10**9
 """Wei per gas offered to the block's producer."""
@@ -44,7 +46,7 @@ class Transactions:
         """Sign a contract call after a dry run. Raises ContractRefused if it would revert; then no nonce is used up."""
         with self._errors():
             sender = Web3.to_checksum_address(wallet.address)
-            gas = int(int(function.estimate_gas({"from": sender, "value": Wei(value)})) * GAS_MARGIN)
+            gas = int(int(function.estimate_gas({"from": sender, "value": Wei(value)})) * GAS_MARGIN) + GAS_RESERVE
             base_fee = int(self._web3.eth.get_block("latest").get("baseFeePerGas", 0))
             fee = 2 * base_fee + PRIORITY_FEE
             if self._max_fee is not None and fee > self._max_fee:
@@ -131,7 +133,14 @@ class Transactions:
 
         Raises TransactionUnknown when time is up (it may still be mined), ContractRefused when it was mined and reverted.
         """
-        self.broadcast(transaction)
+        try:
+            self.broadcast(transaction)
+        except ChainUnreachable as error:
+            raise TransactionUnknown(
+                f"Nobody knows whether transaction {to_hex(transaction.hash)} was taken: {error.message} Look it up before you "
+                "send it again.",
+                transaction=to_hex(transaction.hash),
+            ) from error
         deadline = clock() + wait
         pause = 0.01
         while True:

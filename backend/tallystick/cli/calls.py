@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from tallystick.cli.context import Context, command, parse_amount, show_amount
 from tallystick.cli.options import Json, Key
-from tallystick.errors import InvalidRequest, UnknownCall
+from tallystick.errors import CallClosed, InvalidRequest, PaymentError, TallystickError, UnknownCall
 
 
 @command
@@ -45,7 +46,7 @@ def query(
     def render() -> None:
         table = Table(show_header=False, box=None)
         for score in answer.result["scores"]:
-            table.add_row(score["label"], f"{score['score']:.4f}")
+            table.add_row(Text(score["label"]), f"{score['score']:.4f}")
         obj.out.print(table)
         obj.out.print(f"charge   {show_amount(receipt.charge)} for {receipt.units.input_tokens} tokens")
         obj.out.print(f"call     {shown['call_id']}")
@@ -95,7 +96,8 @@ def _render_receipts(obj: Context, entries: list[Any], pending: list[Any]) -> No
         return
     for entry in entries:
         held = entry.signed.receipt
-        label = entry.disclosure.result.get("label", "") if entry.disclosure else ""
+        result = entry.disclosure.result if entry.disclosure else None
+        label = result.get("label", "") if isinstance(result, dict) else ""
         obj.out.print(f"0x{held.call_id.hex()}", markup=False)
         obj.out.print(
             f"  listing {held.listing_id}, revision {held.revision}: {show_amount(held.charge)}, {label}", markup=False
@@ -123,22 +125,34 @@ def refund(
         chosen = [client.pending(parse_call_id(call_id))]
     else:
         now = obj.market.head().timestamp
-        chosen = [item for item in client.journal.all() if item.call.deadline < now]
-    done = []
+        kept = [*client.journal.all(), *client.journal.answered()]
+        chosen = [item for item in kept if item.call.deadline < now]
+    done, failed = [], []
     for item in chosen:
-        mined = client.refund(item.call)
-        done.append({"call_id": "0x" + item.call_id.hex(), "refund": str(item.call.amount), "gas_used": mined.gas_used})
+        shown = {"call_id": "0x" + item.call_id.hex(), "refund": str(item.call.amount)}
+        try:
+            done.append({**shown, "gas_used": client.refund(item.call).gas_used})
+        except TallystickError as error:
+            if call_id is not None:
+                raise
+            # One that has ended, or that another chain holds, must not keep the rest from their money.
+            if not isinstance(error, CallClosed):
+                failed.append({**shown, "error": error.code, "message": error.message})
 
     def render() -> None:
         for entry in done:
             obj.out.print(f"refunded {show_amount(int(entry['refund']))}  {entry['call_id']}")
+        for entry in failed:
+            obj.out.print(f"failed   {entry['call_id']}: {entry['message']}", markup=False)
         obj.out.print(
             "Pay it out with `tallystick withdraw`."
             if done
-            else "Nothing to refund: no pending call is past its deadline."
+            else "Nothing to refund: no call kept here is open and past its deadline."
         )
 
-    obj.show({"refunded": done}, render)
+    obj.show({"refunded": done, "failed": failed}, render)
+    if failed:
+        raise typer.Exit(PaymentError.exit_code)
 
 
 @command
@@ -150,10 +164,12 @@ def withdraw(
 ) -> None:
     """Pay out everything the escrow owes to the signing account: earnings and refunds."""
     obj: Context = context.obj
-    from tallystick.protocol.hexes import checksum_address
+    from tallystick.protocol.hexes import ZERO_ADDRESS, checksum_address
 
     try:
         receiver = None if to is None else checksum_address(to)
+        if receiver in (ZERO_ADDRESS, obj.deployment.escrow.address, obj.deployment.registry.address):
+            raise ValueError("nobody can spend what is sent there")
     except ValueError as error:
         raise InvalidRequest(f"--to: {error}.", param="to") from None
     amount, mined = obj.client.withdraw(to=receiver)

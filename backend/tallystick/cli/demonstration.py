@@ -13,8 +13,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from tallystick.cli.auditing import run_audit
 from tallystick.cli.context import Context, show_amount
 from tallystick.cli.local import DEMO_MODEL, example_prices, oracle_environment
@@ -61,7 +59,7 @@ class Demo:
 
     def chapter(self, title: str) -> None:
         self.out.print()
-        self.out.print(f"[bold]{title}[/bold]  [dim]{time.monotonic() - self.started:.1f} s[/dim]")
+        self.out.print(f"[bold]{title}[/bold]  [dim]{time.monotonic() - self.started:.1f} s[/dim]", soft_wrap=True)
 
     def fact(self, name: str, value: object) -> None:
         self.out.print(f"  [dim]{name:<16}[/dim] ", end="")
@@ -239,13 +237,10 @@ def _balances(demo: Demo) -> dict[str, tuple[int, int]]:
 
 def _show_balances(demo: Demo, before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> None:
     demo.chapter("8. Balances before and after (gas included)")
-    table = Table("", "before", "after", "difference", box=None, padding=(0, 2))
     for role, (balance, owed) in before.items():
-        now = sum(after[role])
-        difference = now - balance - owed
-        sign = "-" if difference < 0 else "+" if difference else ""
-        table.add_row(role, show_amount(balance + owed), show_amount(now), f"{sign}{show_amount(abs(difference))}")
-    demo.out.print(table)
+        then, now = balance + owed, sum(after[role])
+        sign = "-" if now < then else "+"
+        demo.fact(role, f"{show_amount(then)} -> {show_amount(now)} ({sign}{show_amount(abs(now - then))})")
 
 
 def _audit(demo: Demo) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from rich.table import Table
@@ -15,7 +17,7 @@ from rich.table import Table
 from tallystick.cli.context import Context, command
 from tallystick.cli.models import RECIPE, publish_folder, train_if_needed
 from tallystick.cli.options import Json, Key
-from tallystick.errors import SetupError, TallystickError
+from tallystick.errors import InvalidSetting, SetupError, TallystickError
 
 DEMO_MODEL = "customer-service"
 CHAIN, ORACLE = "chain", "oracle"
@@ -47,6 +49,10 @@ def up(context: typer.Context, json: Json = False) -> None:
         )
         registry.save(running)
     if not _is_deployed(obj):
+        _require_loopback(settings.rpc_url)
+        if settings.deployment_file.exists():
+            # The address of an older escrow, and of whatever it still owes, must not get lost.
+            settings.deployment_file.rename(settings.deployment_file.with_suffix(f".{int(time.time())}.old.json"))
         obj.note("deploying the contracts ...")
         devnet.deploy(checkout, settings.rpc_url, settings.deployment_file)
     if ORACLE not in running:
@@ -74,6 +80,16 @@ def up(context: typer.Context, json: Json = False) -> None:
         obj.out.print("Stop: tallystick down")
 
     obj.show(shown, render)
+
+
+def _require_loopback(rpc_url: str) -> None:
+    host = urlsplit(rpc_url).hostname
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        raise InvalidSetting(
+            f"`up` starts and deploys on this machine only, not on {host}. To use a marketplace that runs there, name its "
+            "deployment file with TALLYSTICK_DEPLOYMENT_FILE.",
+            setting="rpc_url",
+        )
 
 
 def _is_deployed(obj: Context) -> bool:
@@ -109,10 +125,8 @@ def _prepare_listings(obj: Context, models: Path) -> int:
 def oracle_environment(obj: Context, checkout: Any, **extra: str) -> dict[str, str]:
     """The environment of an oracle process that serves what this command line sees, with the development key."""
     settings = obj.settings
-    # The shell's own settings are already in ours; a key in them is the user's, not the oracle's.
-    inherited = {name: value for name, value in checkout.environment().items() if not name.startswith("TALLYSTICK_")}
     return {
-        **inherited,
+        **checkout.environment(),
         "TALLYSTICK_RPC_URL": settings.rpc_url,
         "TALLYSTICK_DEPLOYMENT_FILE": str(settings.deployment_file.absolute()),
         "TALLYSTICK_STATE_DIR": str(settings.state_dir.absolute()),

@@ -100,10 +100,11 @@ def publish(
     folder: Annotated[
         Path, typer.Argument(help="A trained model folder, such as models/customer-service/artifacts/model.")
     ],
-    per_call: Annotated[str, typer.Option(help="Price of a call, such as 0.0001ether.")] = "0",
-    per_thousand_input_tokens: Annotated[str, typer.Option(help="Price of 1,000 tokens read.")] = "0",
-    per_thousand_output_tokens: Annotated[str, typer.Option(help="Price of 1,000 tokens written.")] = "0",
-    per_compute_second: Annotated[str, typer.Option(help="Price of a second of computing.")] = "0",
+    per_call: Annotated[str | None, typer.Option(help="Price of a call, such as 0.0001ether.")] = None,
+    per_thousand_input_tokens: Annotated[str | None, typer.Option(help="Price of 1,000 tokens read.")] = None,
+    per_thousand_output_tokens: Annotated[str | None, typer.Option(help="Price of 1,000 tokens written.")] = None,
+    per_compute_second: Annotated[str | None, typer.Option(help="Price of a second of computing.")] = None,
+    free: Annotated[bool, typer.Option(help="Yes, at no price at all.")] = False,
     oracle: Annotated[
         str | None, typer.Option(help="Address that runs it; default on the development chain: its oracle.")
     ] = None,
@@ -111,17 +112,41 @@ def publish(
     key: Key = None,
     json: Json = False,
 ) -> None:
-    """Put a trained model up for sale: mint a listing, or add a revision to one."""
-    obj: Context = context.obj
-    from tallystick.protocol.prices import NATIVE, PriceSheet
+    """Put a trained model up for sale: mint a listing, or add a revision to one.
 
-    amounts = (per_call, per_thousand_input_tokens, per_thousand_output_tokens, per_compute_second)
-    try:
-        prices = PriceSheet(NATIVE, *(parse_amount(text) for text in amounts))
-    except ValueError as error:
-        raise InvalidSetting(f"A price is too high for a price sheet: {error}.") from None
+    A new listing costs what its price options say. A revision keeps the prices of the one before it, but for those given.
+    """
+    obj: Context = context.obj
+    if revise is not None and oracle is not None:
+        raise InvalidSetting("--oracle is for a new listing; a revision keeps its listing's oracle.", setting="oracle")
+    given = {
+        "per_call": per_call,
+        "per_thousand_input_tokens": per_thousand_input_tokens,
+        "per_thousand_output_tokens": per_thousand_output_tokens,
+        "per_compute_second": per_compute_second,
+    }
+    prices = _prices(obj, given, revise, free=free)
     entry = publish_folder(obj, folder, prices, oracle=oracle, revise=revise)
     obj.show(entry, lambda: obj.out.print(f"listing {entry['listing']}, revision {entry['revision']}: for sale"))
+
+
+def _prices(obj: Context, given: dict[str, str | None], revise: int | None, *, free: bool) -> Any:
+    """The price sheet of a publication. Raises InvalidSetting where it would sell for nothing without being told to."""
+    from tallystick.protocol.prices import NATIVE, PriceSheet
+
+    amounts = {name: parse_amount(text) for name, text in given.items() if text is not None}
+    before = PriceSheet(NATIVE, 0, 0, 0, 0)
+    if revise is not None and not free:
+        before = obj.market.revision(revise, obj.market.listing(revise).latest_revision).prices
+    try:
+        prices = PriceSheet.from_dict({**before.to_dict(), **amounts})
+    except ValueError as error:
+        raise InvalidSetting(f"A price is too high for a price sheet: {error}.") from None
+    if not any(prices.as_tuple()[1:]) and not free:
+        raise InvalidSetting(
+            "This would sell for nothing. Give a price, such as --per-call 0.0001ether, or say --free."
+        )
+    return prices
 
 
 def publish_folder(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tallystick.chain.marketplace import Marketplace
-from tallystick.chain.types import Mined
+from tallystick.chain.types import Mined, Revision
 from tallystick.chain.wallet import Wallet
 from tallystick.client.archive import Archive
 from tallystick.client.journal import Journal, PendingCall
@@ -23,11 +25,14 @@ from tallystick.errors import (
     ListingWithdrawn,
     OracleAnswerInvalid,
     PaymentRequired,
+    QuoteTooHigh,
     ReceiptInvalid,
+    TallystickError,
     TransactionUnknown,
     UnknownCall,
     WrongOracle,
 )
+from tallystick.protocol.bounds import most_units
 from tallystick.protocol.calls import CallStatus, DirectCall
 from tallystick.protocol.commitments import new_salt, request_commitment
 from tallystick.protocol.disclosure import ArchiveEntry
@@ -37,17 +42,24 @@ from tallystick.protocol.prices import NATIVE
 from tallystick.protocol.requests import InferenceRequest
 
 CONFIRMATION_POLL = 0.2
+LONGEST_WISH = 3600
+"""Most seconds, or confirmations, that an oracle may ask for."""
 
 
 @dataclass(frozen=True)
 class Quote:
     """What a request costs at most, in atomic units of `asset`. The oracle's word, but a harmless one: what is escrowed
-    above the price of the units used comes back, and the contract enforces that."""
+    above the price of the units used comes back, and more units than the request can have are refused.
+
+    `least_seconds`: the time until its deadline that the oracle asks for. `confirmations`: the depth that it waits for.
+    """
 
     request: InferenceRequest
     oracle: str
     asset: str
     maximum: int
+    least_seconds: int = 0
+    confirmations: int = 1
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,9 @@ class Client:
                     actual=answer.details.get("oracle"),
                     expected=listing.oracle,
                 ) from None
-            return Quote(request, listing.oracle, revision.prices.asset, _required(answer))
+            return _plausible(
+                Quote(request, listing.oracle, revision.prices.asset, _required(answer)), revision, answer
+            )
         raise ReceiptInvalid("The oracle answered an unpaid request; nothing was paid, and its answer proves nothing.")
 
     def query(
@@ -135,10 +149,26 @@ class Client:
         """One paid answer. `budget`: the most it may cost, in atomic units; raises BudgetExceeded before anything is paid."""
         on_step("asking the price")
         quote = self.quote(listing_id, input, parameters)
+        unanswered = self._unanswered(quote)
+        if unanswered is not None:
+            on_step("fetching the answer of a call that is open already")
+            return self.fetch(unanswered)
         on_step("opening the call")
         pending, opening = self.open(quote, budget=budget)
         on_step("waiting for the answer")
         return self.fetch(pending, opening=opening)
+
+    def _unanswered(self, quote: Quote) -> PendingCall | None:
+        """A call for this very request that was paid and not answered: asking again must not pay again."""
+        for pending in self.journal.all():
+            same = pending.request == quote.request and pending.call.oracle == quote.oracle
+            if same and pending.call.payer == self.wallet.address:
+                status = self._market.call_state(pending.call_id).status
+                if status is CallStatus.FULFILLED or (
+                    status is CallStatus.OPEN and self._now() + quote.least_seconds <= pending.call.deadline
+                ):
+                    return pending
+        return None
 
     def open(self, quote: Quote, *, budget: int | None = None) -> tuple[PendingCall, Mined]:
         """Escrow a quoted request. Raises BudgetExceeded, InsufficientFunds, ContractRefused or TransactionUnknown."""
@@ -154,23 +184,28 @@ class Client:
         )
         # Before the money moves: the salt is the only key to the answer.
         self.journal.write(pending)
-        opening = self._market.transactions.send_and_wait(transaction)
-        while self._market.call_state(pending.call_id, self._confirmations).status is CallStatus.NONE:
+        with _naming(pending):
+            opening = self._market.transactions.send_and_wait(transaction)
+            self._wait_until_deep(pending, opening, max(self._confirmations, quote.confirmations))
+        return pending, opening
+
+    def _wait_until_deep(self, pending: PendingCall, opening: Mined, confirmations: int) -> None:
+        while self._market.call_state(pending.call_id, confirmations).status is CallStatus.NONE:
             if self._now() > pending.call.deadline:
                 raise TransactionUnknown(
                     f"Call {to_hex(pending.call_id)} was opened in {to_hex(opening.transaction)}, but was not "
-                    f"{self._confirmations} block(s) deep by its deadline. Look the transaction up; `tallystick refund` gets "
+                    f"{confirmations} block(s) deep by its deadline. Look the transaction up; `tallystick refund` gets "
                     "the escrow back.",
                     call_id=to_hex(pending.call_id),
                     transaction=to_hex(opening.transaction),
                 )
             self._sleep(CONFIRMATION_POLL)
-        return pending, opening
 
     def fetch(self, pending: PendingCall, *, opening: Mined | None = None) -> PaidAnswer:
         """Send an opened call's request, again as often as needed; verify the reply and move it to the archive."""
         payment = DirectPayment(pending.call, pending.salt)
-        reply, headers = self._oracle.classify(_body(pending.request), payment.to_header())
+        with _naming(pending):
+            reply, headers = self._oracle.classify(_body(pending.request), payment.to_header())
         revision = self._market.revision(pending.call.listing_id, pending.call.revision)
         try:
             entry = checked_entry(reply, pending, revision, self._market.domain)
@@ -179,7 +214,7 @@ class Client:
             raise
         if self.archive.find(pending.call_id) is None:
             self.archive.append(entry)
-        self.journal.remove(pending.call_id)
+        self.journal.mark_answered(pending.call_id)
         settlement = {
             name: headers[f"tallystick-{name}"]
             for name in ("settlement", "transaction")
@@ -211,13 +246,12 @@ class Client:
         call_id = call.call_id(self._market.domain)
         status = self._market.call_state(call_id).status
         if status is CallStatus.NONE:
-            if self._market.head().timestamp > call.deadline:
-                self.journal.remove(call_id)
+            # The journal keeps it: a node that lags behind says the same of a call that is open.
             raise UnknownCall(
                 f"Call {to_hex(call_id)} is not on this chain: no money is in it.", call_id=to_hex(call_id)
             )
         if status is not CallStatus.OPEN:
-            if status is not CallStatus.FULFILLED:
+            if status is not CallStatus.FULFILLED or self.archive.find(call_id) is not None:
                 self.journal.remove(call_id)
             raise CallClosed(
                 f"Call {to_hex(call_id)} is {status.name.lower()} already; what you are owed can be withdrawn.",
@@ -249,7 +283,7 @@ class Client:
             oracle=quote.oracle,
             asset=quote.asset,
             amount=quote.maximum,
-            deadline=self._now() + self._call_duration,
+            deadline=self._now() + max(self._call_duration, 2 * quote.least_seconds),
             request_commitment=request_commitment(salt, request.canonical()),
         )
         balance = self._market.native_balance(self.wallet.address)
@@ -277,3 +311,36 @@ def _body(request: InferenceRequest) -> dict[str, Any]:
         "input": request.input,
         "parameters": dict(request.parameters),
     }
+
+
+def _plausible(quote: Quote, revision: Revision, answer: PaymentRequired) -> Quote:
+    """The quote with what the oracle asks for, if an honest run could cost that much. Raises QuoteTooHigh."""
+    limit = revision.prices.price_of(most_units(quote.request.input))
+    if quote.maximum > limit:
+        raise QuoteTooHigh(
+            f"The oracle asks for {quote.maximum}, but by the price sheet on chain this request can't cost more than "
+            f"{limit}. Nothing was paid.",
+            required=str(quote.maximum),
+            limit=str(limit),
+        )
+    return dataclasses.replace(
+        quote, least_seconds=_wish(answer, "least_seconds", 0), confirmations=_wish(answer, "confirmations", 1)
+    )
+
+
+def _wish(answer: PaymentRequired, name: str, default: int) -> int:
+    """A number that the oracle asks for, if it is one that can be met."""
+    value = answer.details.get(name)
+    return value if type(value) is int and default <= value <= LONGEST_WISH else default
+
+
+@contextmanager
+def _naming(pending: PendingCall) -> Iterator[None]:
+    """From here on money is in the call: every error says which, and how to go on without paying again."""
+    try:
+        yield
+    except TallystickError as error:
+        call_id = to_hex(pending.call_id)
+        error.message += f" `tallystick receipt {call_id}` asks for the answer again at no cost."
+        error.details = {**error.details, "call_id": call_id}
+        raise

@@ -15,6 +15,8 @@ from tallystick.protocol.canonical import parse_json
 from tallystick.protocol.hexes import from_hex, from_object, to_hex
 from tallystick.protocol.requests import InferenceRequest
 
+ANSWERED = ".answered"
+
 
 @dataclass(frozen=True)
 class PendingCall:
@@ -27,7 +29,7 @@ class PendingCall:
 
 
 class Journal:
-    """One small file a call, readable by its owner only; a call leaves it when its receipt is in the archive."""
+    """One small file a call, readable by its owner only. It stays until the chain has ended the call."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -48,14 +50,30 @@ class Journal:
 
     def find(self, call_id: bytes) -> PendingCall | None:
         path = self._path(call_id)
-        return _read(path) if path.exists() else None
+        for place in (path, path.with_suffix(ANSWERED)):
+            if place.exists():
+                return _read(place)
+        return None
+
+    def mark_answered(self, call_id: bytes) -> None:
+        """The answer is in the archive; the terms stay until the chain has ended the call, for its escrow's sake."""
+        path = self._path(call_id)
+        if path.exists():
+            path.replace(path.with_suffix(ANSWERED))
+
+    def answered(self) -> Iterator[PendingCall]:
+        """Calls that were answered, and may still hold an escrow."""
+        for path in sorted(self._folder.glob(f"*{ANSWERED}")):
+            yield _read(path)
 
     def all(self) -> Iterator[PendingCall]:
         for path in sorted(self._folder.glob("*.json")):
             yield _read(path)
 
     def remove(self, call_id: bytes) -> None:
-        self._path(call_id).unlink(missing_ok=True)
+        """Once the chain has ended the call and paid or owed everything."""
+        for place in (self._path(call_id), self._path(call_id).with_suffix(ANSWERED)):
+            place.unlink(missing_ok=True)
 
     def _path(self, call_id: bytes) -> Path:
         return self._folder / f"{call_id.hex()}.json"

@@ -47,7 +47,9 @@ class Checkout:
         path = os.pathsep.join(
             [str(self.root / "build" / "bin"), str(self.root / "node_modules" / ".bin"), os.environ.get("PATH", "")]
         )
-        return {**os.environ, "PATH": path, **extra}
+        # Keys and passwords in our settings are no business of the tools that are started.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TALLYSTICK_")}
+        return {**inherited, "PATH": path, **extra}
 
 
 def start_chain(checkout: Checkout, port: int, log: Path, database: Path | None = None) -> Process:

@@ -97,6 +97,7 @@ class DirectCalls:
         write_reply: ReplyWriter,
         confirmations: int = 1,
         service_margin: int = 15,
+        posting_margin: int = 5,
         clock: Callable[[], float] = time.time,
         checkpoint: Checkpoint = no_checkpoint,
     ) -> None:
@@ -106,8 +107,14 @@ class DirectCalls:
         self._write_reply = write_reply
         self._confirmations = confirmations
         self._service_margin = service_margin
+        self._posting_margin = posting_margin
         self._clock = clock
         self._checkpoint = checkpoint
+
+    @property
+    def confirmations(self) -> int:
+        """How deep a call's opening has to be."""
+        return self._confirmations
 
     def quote(self, request: InferenceRequest, served: Served) -> Quote:
         """Check the request itself and price its worst case. Raises what the runner refuses the request with."""
@@ -175,8 +182,10 @@ class DirectCalls:
         """Run the model. A run that fails is abandoned durably, and its escrow queued to go back (M4)."""
         self._checkpoint(Step.INFERRED, When.BEFORE)
         try:
+            self._require_time(reservation)
             inference = quote.served.runner.run(quote.request.input, quote.parameters)
-        except InferenceFailed as error:
+            self._require_time(reservation)
+        except (InferenceFailed, DeadlineTooClose) as error:
             return self.abandon(reservation, error)
         except Exception as error:
             unexpected = InferenceFailed(
@@ -228,6 +237,17 @@ class DirectCalls:
         failure = error.body()
         self._store.abandon(reservation, failure)
         return Abandoned(reservation, failure)
+
+    def _require_time(self, reservation: Reservation) -> None:
+        """A receipt that can't be posted in time would be an answer without a charge. Raises DeadlineTooClose."""
+        now = int(self._clock())
+        if now + self._posting_margin > reservation.call.deadline:
+            raise DeadlineTooClose(
+                f"The call's turn came too late for its deadline {reservation.call.deadline} (now {now}). Nothing is charged: "
+                "the escrow goes back to the payer. Open a call with more time.",
+                deadline=reservation.call.deadline,
+                now=now,
+            )
 
     def _verify_on_chain(self, call: DirectCall, call_id: bytes) -> None:
         self._chain.verify_history()

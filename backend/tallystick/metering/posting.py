@@ -14,7 +14,14 @@ from collections.abc import Callable
 from tallystick.chain.port import Chain
 from tallystick.chain.types import Mined, Pending
 from tallystick.chain.wallet import Wallet
-from tallystick.errors import ChainError, ChainUnreachable, ContractRefused, StoreUnavailable, TallystickError
+from tallystick.errors import (
+    ChainError,
+    ChainUnreachable,
+    ContractRefused,
+    NodeError,
+    StoreUnavailable,
+    TallystickError,
+)
 from tallystick.metering.steps import Checkpoint, Step, When, no_checkpoint
 from tallystick.protocol.calls import CallStatus
 from tallystick.protocol.hexes import to_hex
@@ -127,8 +134,10 @@ class Poster:
                 posting = advanced
                 with self._moved:
                     self._moved.notify_all()
-        except (ChainUnreachable, StoreUnavailable):
-            raise
+        except (ChainUnreachable, StoreUnavailable) as error:
+            if not isinstance(error, NodeError):
+                raise
+            troubles.append(_hold_up(error))
         except ChainError as error:
             troubles.append(_hold_up(error))
         except Exception as error:
@@ -188,14 +197,25 @@ class Poster:
         if found.depth < self._confirmations:
             return posted
         if not found.succeeded:
-            refusal = self._chain.why_reverted(posted.transaction.hash)
-            if self._may_return(posted.queued, refusal):
-                return self._store.requeue_posting(posted.queued)
-            return self._reject(posted.queued, refusal)
+            return self._after_revert(posted)
         self._checkpoint(Step.CONFIRMED, When.BEFORE)
         confirmed = self._store.mark_confirmed(posted, found)
         self._checkpoint(Step.CONFIRMED, When.AFTER)
         return self._finalise_at(confirmed, found)
+
+    def _after_revert(self, posted: Posted) -> Posting:
+        """A transaction that ran out of gas, or was too early, says nothing of the next; only a typed refusal ends it."""
+        queued = posted.queued
+        try:
+            refusal = self._chain.why_reverted(posted.transaction.hash)
+        except ChainError:
+            refusal = ContractRefused("It reverted, for a reason that the node does not give.", name="", arguments={})
+        if self._may_return(queued, refusal):
+            return self._store.requeue_posting(queued)
+        if not refusal.name and self._chain.call_state(queued.call_id).status is CallStatus.OPEN:
+            log.warning("a posting reverted without a reason", extra={"call_id": to_hex(queued.call_id)})
+            return self._store.requeue_posting(queued)
+        return self._reject(queued, refusal)
 
     def _send_again(self, posted: Posted) -> Posting:
         """A node may drop what it took: the same bytes again, every so often."""

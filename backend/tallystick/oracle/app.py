@@ -58,7 +58,9 @@ def create_app(service: OracleService, settings: Settings, checkpoint: Checkpoin
     async def classify(request: Request) -> Response:
         """Classify one text. Unpaid: 402 with what to pay. Paid: the answer with its receipt; again: the same bytes."""
         body = await read_body(request, settings.max_body, settings.body_timeout)
-        answer = await gate.run(_classify, service, body, request.headers.get(PAYMENT_HEADER))
+        payment = request.headers.get(PAYMENT_HEADER)
+        # Questions about prices are free: they must not take the places of requests that are paid.
+        answer = await (questions if payment is None else gate).run(_classify, service, body, payment)
         checkpoint(Step.REPLIED, When.BEFORE)
         return Response(
             answer.body,

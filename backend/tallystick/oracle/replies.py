@@ -53,7 +53,9 @@ def write_reply(receipt: Receipt, inferred: Inferred, signature: bytes) -> bytes
     )
 
 
-def quote_details(quote: Quote, domain: Domain, oracle: str, service_margin: int) -> dict[str, Any]:
+def quote_details(
+    quote: Quote, domain: Domain, oracle: str, *, service_margin: int, confirmations: int
+) -> dict[str, Any]:
     """What a payer needs to open a call for this request."""
     return {
         "required": str(quote.maximum),
@@ -64,6 +66,7 @@ def quote_details(quote: Quote, domain: Domain, oracle: str, service_margin: int
         "listing": str(quote.request.listing_id),
         "revision": quote.request.revision,
         "least_seconds": service_margin,
+        "confirmations": confirmations,
     }
 
 

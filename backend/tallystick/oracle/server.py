@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from tallystick.chain.deployment import Deployment
 from tallystick.chain.marketplace import Marketplace
-from tallystick.chain.wallet import DEVELOPMENT_CHAIN_ID, Wallet
+from tallystick.chain.wallet import DEVELOPMENT_CHAIN_ID, Wallet, development_wallet
 from tallystick.errors import ChainUnreachable, InvalidSetting, PortInUse, StartFailed, StoreLocked, TallystickError
 from tallystick.inference.runner import Runner
 from tallystick.metering.direct import DirectCalls
@@ -29,7 +29,7 @@ from tallystick.oracle.catalogue import Catalogue
 from tallystick.oracle.connections import MAX_CONNECTIONS, guarded_protocol
 from tallystick.oracle.replies import write_reply
 from tallystick.oracle.service import OracleService, Waits
-from tallystick.protocol.hexes import to_hex
+from tallystick.protocol.hexes import checksum_address, to_hex
 from tallystick.settings import Settings
 from tallystick.store.store import Store
 
@@ -46,6 +46,7 @@ def run_oracle(settings: Settings, wallet: Wallet, load: Callable[[Path, bytes],
     """
     deployment = Deployment.load(settings.deployment_file)
     checkpoint = crash_checkpoint(settings.crash_at, deployment.chain_id)
+    owners = served_owners(settings, deployment.chain_id)
     chain = Marketplace(
         settings.rpc_url, deployment, timeout=settings.rpc_timeout, max_fee=settings.max_fee_gwei * GWEI
     )
@@ -58,7 +59,7 @@ def run_oracle(settings: Settings, wallet: Wallet, load: Callable[[Path, bytes],
         store = Store.open(settings.store_file)
         try:
             _bind_store(store, deployment, wallet)
-            service = build_service(settings, chain, store, wallet, load, checkpoint)
+            service = build_service(settings, chain, store, wallet, load, checkpoint, owners=owners)
             _serve(settings, chain, service, listener, checkpoint)
         finally:
             store.close()
@@ -72,8 +73,10 @@ def build_service(
     wallet: Wallet,
     load: Callable[[Path, bytes], Runner],
     checkpoint: Checkpoint = no_checkpoint,
+    *,
+    owners: frozenset[str] | None = None,
 ) -> OracleService:
-    """Put the parts together; nothing runs yet."""
+    """Put the parts together; nothing runs yet. `owners`: whose listings are served, None for everybody's."""
     direct = DirectCalls(
         chain,
         store,
@@ -81,6 +84,7 @@ def build_service(
         write_reply=write_reply,
         confirmations=settings.confirmations,
         service_margin=settings.service_margin,
+        posting_margin=settings.posting_margin,
         checkpoint=checkpoint,
     )
     poster = Poster(
@@ -94,7 +98,7 @@ def build_service(
     return OracleService(
         chain,
         store,
-        Catalogue(chain, settings.models_dir, wallet.address, load),
+        Catalogue(chain, settings.models_dir, wallet.address, load, owners),
         wallet,
         direct,
         poster,
@@ -102,6 +106,23 @@ def build_service(
         waits=Waits(settings.post_wait, settings.reply_wait),
         checkpoint=checkpoint,
     )
+
+
+def served_owners(settings: Settings, chain_id: int) -> frozenset[str]:
+    """Whose listings this oracle serves. Raises InvalidSetting where nobody is named, or not by an address."""
+    if not settings.served_owners and chain_id == DEVELOPMENT_CHAIN_ID:
+        return frozenset({development_wallet("owner", chain_id).address})
+    try:
+        owners = frozenset(checksum_address(owner) for owner in settings.served_owners)
+    except ValueError as error:
+        raise InvalidSetting(f"served_owners: {error}.", setting="served_owners") from None
+    if not owners:
+        raise InvalidSetting(
+            "Name the owners whose listings this oracle serves with TALLYSTICK_SERVED_OWNERS: anybody can list a model "
+            "and name this oracle for it.",
+            setting="served_owners",
+        )
+    return owners
 
 
 def crash_checkpoint(point: str | None, chain_id: int) -> Checkpoint:
@@ -168,6 +189,11 @@ def _serve(
         stopping.set()
         starter.join(settings.drain)
         service.stop(settings.drain)
+        if not service.wait_until_idle(settings.drain):
+            # A run that goes on would write to the store after we let go of it. To end hard is safe: it is a crash like any
+            # other, and what is reserved is gone on with at the next start.
+            log.warning("calls in flight did not end in time; they go on at the next start")
+            os._exit(0)
     if failures:
         raise failures[0]
 

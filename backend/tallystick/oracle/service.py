@@ -18,6 +18,7 @@ from tallystick.errors import (
     CallInProgress,
     ChainError,
     ChainUnreachable,
+    DeadlineTooClose,
     InferenceFailed,
     InvalidRequest,
     PaymentRequired,
@@ -109,6 +110,14 @@ class OracleService:
         self._ready.clear()
         self.not_ready = "stopping"
         self._poster.stop(wait)
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Whether nobody is between reserving and recording a call any more, waiting for it up to `seconds`."""
+        waited = 0.0
+        while self._working and waited < seconds:
+            self._sleep(POLL_SECONDS)
+            waited += POLL_SECONDS
+        return not self._working
 
     def ready(self) -> str | None:
         """None if requests can be served, else why not."""
@@ -213,7 +222,13 @@ class OracleService:
         latest, withdrawn = self._catalogue.own_listing(request.listing_id)
         check_for_sale(request.listing_id, withdrawn)
         quote = self._direct.quote(request, self._catalogue.served(request.listing_id, request.revision))
-        details = replies.quote_details(quote, self._chain.domain, self._wallet.address, self._service_margin)
+        details = replies.quote_details(
+            quote,
+            self._chain.domain,
+            self._wallet.address,
+            service_margin=self._service_margin,
+            confirmations=self._direct.confirmations,
+        )
         superseded = "" if request.revision == latest else f" Revision {latest} is the one for sale now."
         return PaymentRequired(
             f"This request costs at most {quote.maximum} (atomic units of {quote.served.revision.prices.asset}). Open a "
@@ -323,6 +338,8 @@ def _checked_body(body: Any) -> tuple[int, int | None, dict[str, Any]]:
     return listing_id, revision, body
 
 
-def _failure(abandoned: Abandoned) -> InferenceFailed:
+def _failure(abandoned: Abandoned) -> TallystickError:
     error = abandoned.failure["error"]
+    if error["code"] == DeadlineTooClose.code:
+        return DeadlineTooClose(str(error["message"]), **error["details"])
     return InferenceFailed(str(error["message"]), **error["details"])
