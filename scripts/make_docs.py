@@ -31,8 +31,6 @@ WHAT_TO_DO = {
     "store_locked": "Stop the other oracle, or give this one another `TALLYSTICK_STATE_DIR`.",
     "start_failed": "Read the end of the log that the message shows.",
     "store_mismatch": "Use the state folder of this deployment and key, or a new one. The old calls stay where they are.",
-    "node_error": "Look at the node's own log; then send the same request again.",
-    "quote_too_high": "Don't pay: tell the owner, or choose another listing. Nothing was paid.",
     "chain_unreachable": "Start the node, or correct `TALLYSTICK_RPC_URL`; then send the same request again.",
     "node_error": "Look at what the node says in the message, and at the node; then send the same request again.",
     "wrong_chain": "Point `TALLYSTICK_RPC_URL` at the chain that the deployment file names.",

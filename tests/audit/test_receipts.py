@@ -137,6 +137,19 @@ def test_check_receipts_issued_after_the_posting(late: int, expected: set[Kind])
     assert set(kinds(findings)) - {ReceiptKind.RECEIPT_MISSING} == expected
 
 
+@pytest.mark.parametrize(("early", "expected"), [(0, set()), (1, {ReceiptKind.RECEIPT_BEFORE_OPENING})])
+def test_check_receipts_issued_before_the_opening(early: int, expected: set[Kind]) -> None:
+    """Rule E3, up to the tolerance between the two clocks."""
+    scene = honest_scene()
+    subject = call_id(6)(scene)
+    history = replay(scene.events, scene.header, DEPLOYMENT, scene.number, Findings())
+    opened = next(call.opening.block.timestamp for call in history.calls.all() if call.opening.call_id == subject)
+    scene.entries[subject] = resigned(entry_of(scene, 6), issued_at=opened - CLOCK_TOLERANCE_SECONDS - early)
+    scene.fulfil(subject)
+    _, findings = checked(scene, archive(entry_of(scene, 6)))
+    assert set(kinds(findings)) - {ReceiptKind.RECEIPT_MISSING} == expected
+
+
 # ---- signatures -------------------------------------------------------------------------------------------------------
 
 

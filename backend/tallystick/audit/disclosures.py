@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -19,6 +19,9 @@ from tallystick.protocol.receipts import Receipt
 from tallystick.protocol.requests import InferenceRequest
 from tallystick.protocol.results import differences, on_grid
 
+WHERE_IT_RAN: Final = frozenset({"device", "engine"})
+"""Effective parameters in which an auditor's run may differ: they say on what it ran, not what was computed."""
+
 MAX_DIFFERENCES: Final = 3
 """Differences that one finding quotes; the rest are counted."""
 
@@ -28,14 +31,15 @@ MAX_QUOTED: Final = 300
 
 @dataclass(frozen=True)
 class RerunResult:
-    """What the auditor's own run gave. Its compute time is not compared."""
+    """What the auditor's own run gave, and the effective parameters that it took. Its compute time is not compared."""
 
     result: Any
     units: Units
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 Rerun = Callable[[bytes, InferenceRequest, Mapping[str, Any]], RerunResult]
-"""Runs the model of a manifest hash on a request with the effective parameters.
+"""Runs the model of a manifest hash on a request; the disclosed effective parameters are the oracle's word, to compare with.
 
 Raises RequestError where the model refuses such a request, another TallystickError where it can't be run here.
 """
@@ -122,6 +126,12 @@ def _check_rerun(
     except TallystickError as error:
         findings.add(DisclosureKind.RERUN_IMPOSSIBLE, f"The model could not be run: {error.message}", _evidence(item))
         return DisclosureCheck.IMPOSSIBLE
+    except Exception as error:
+        # One call that breaks the auditor's own run must not end the audit of all the others.
+        findings.add(
+            DisclosureKind.RERUN_IMPOSSIBLE, f"The re-run broke off ({type(error).__name__}: {error}).", _evidence(item)
+        )
+        return DisclosureCheck.IMPOSSIBLE
     faults = list(_rerun_faults(receipt, disclosure, again))
     for kind, message in faults:
         findings.add(kind, message, _evidence(item))
@@ -148,6 +158,12 @@ def _opening_faults(receipt: Receipt, disclosure: Disclosure) -> Iterator[Fault]
             f"The request is for listing {request.listing_id}, revision {request.revision}; the receipt is for listing "
             f"{receipt.listing_id}, revision {receipt.revision}.",
         )
+    for name, asked in request.parameters.items():
+        if not mismatches and disclosure.parameters.get(name) != asked:
+            yield (
+                DisclosureKind.DISCLOSURE_OTHER_REQUEST,
+                f"The request asks for {name} {asked!r}; it was run with {disclosure.parameters.get(name)!r}.",
+            )
     if off_grid and not mismatches:
         yield DisclosureKind.RESULT_OFF_GRID, "The disclosed result holds numbers that are not on the result grid."
 
@@ -161,6 +177,13 @@ def _rerun_faults(receipt: Receipt, disclosure: Disclosure, again: RerunResult) 
         quoted = "; ".join(line[:MAX_QUOTED] for line in lines[:MAX_DIFFERENCES])
         more = f" (and {len(lines) - MAX_DIFFERENCES} more)" if len(lines) > MAX_DIFFERENCES else ""
         yield DisclosureKind.RERUN_DIFFERS, f"{quoted}{more}."
+    for name in sorted({*again.parameters, *disclosure.parameters} - WHERE_IT_RAN) if again.parameters else ():
+        if again.parameters.get(name) != disclosure.parameters.get(name):
+            yield (
+                DisclosureKind.RERUN_DIFFERS,
+                f"It was run with {name} {disclosure.parameters.get(name)!r}; the pinned model runs such a request with "
+                f"{again.parameters.get(name)!r}.",
+            )
     for name in ("input_tokens", "output_tokens"):
         signed, counted = getattr(receipt.units, name), getattr(again.units, name)
         if signed != counted:

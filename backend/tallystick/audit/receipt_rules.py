@@ -37,6 +37,13 @@ def receipt_faults(receipt: Receipt, digest: bytes, record: CallRecord) -> Itera
             ReceiptKind.RECEIPT_NOT_ANCHORED,
             f"The receipt's digest is {to_hex(digest)}; anchored is {to_hex(record.ending.receipt_digest)}.",
         )
+    earliest = record.opening.block.timestamp - CLOCK_TOLERANCE_SECONDS
+    if receipt.issued_at < earliest:
+        yield (
+            ReceiptKind.RECEIPT_BEFORE_OPENING,
+            f"The receipt was issued at {receipt.issued_at}; the call was opened at {record.opening.block.timestamp}, and "
+            f"{CLOCK_TOLERANCE_SECONDS} s are tolerated.",
+        )
     if record.logged is not None:
         latest = record.logged.block.timestamp + CLOCK_TOLERANCE_SECONDS
         if receipt.issued_at > latest:

@@ -55,11 +55,13 @@ def model_rerun(models: Path) -> Callable[..., Any]:
 
     loaded: dict[bytes, Any] = {}
 
-    def rerun(manifest_hash: bytes, request: Any, parameters: Any) -> Any:
+    def rerun(manifest_hash: bytes, request: Any, _parameters: Any) -> Any:
         runner = loaded.get(manifest_hash)
         if runner is None:
             runner = loaded[manifest_hash] = load_runner(find_folder(models, manifest_hash), manifest_hash)
-        inference = runner.run(request.input, parameters)
-        return RerunResult(inference.result, inference.units)
+        # What the request asks for, not what the oracle says it ran with: the two are compared.
+        effective = runner.effective_parameters(request.parameters)
+        inference = runner.run(request.input, effective)
+        return RerunResult(inference.result, inference.units, effective)
 
     return rerun
