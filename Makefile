@@ -5,7 +5,7 @@ TALLYSTICK := $(BIN)/tallystick
 export HF_HUB_OFFLINE ?= 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo up down test check format fuzz bench gas docs clean
+.PHONY: help setup demo up down test check format fuzz bench docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18

@@ -27,6 +27,10 @@ class TallystickError(Exception):
         self.message = message
         self.details: Mapping[str, Detail] = details
 
+    def __str__(self) -> str:
+        """The message as it is now: whoever passes an error on may have added to it."""
+        return self.message
+
     def body(self) -> dict[str, object]:
         """The error body of every route: OpenAI's four keys, then ours."""
         return {

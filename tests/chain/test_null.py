@@ -212,6 +212,19 @@ def test_drop_next_broadcast_looks_like_success(bench: NullBench) -> None:
     assert isinstance(bench.null.outcome(transaction.hash), Mined)
 
 
+def test_run_out_of_gas_reverts_without_a_reason(bench: NullBench) -> None:
+    call = opened(bench)
+    transaction = prepared(bench, call)
+    bench.null.run_out_of_gas()
+    bench.null.broadcast(transaction)
+    found = bench.null.outcome(transaction.hash)
+    assert isinstance(found, Mined)
+    assert not found.succeeded
+    assert bench.null.why_reverted(transaction.hash).name == ""
+    assert state(bench, call).status is CallStatus.OPEN
+    assert bench.null.next_nonce(ORACLE.address) == transaction.nonce + 1
+
+
 def test_mine_while_held_takes_the_whole_mempool_into_one_block(bench: NullBench) -> None:
     first, second = opened(bench, salt=1), opened(bench, salt=2)
     bench.hold()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from eth_hash.auto import keccak
 from tallystick.chain.types import Listing, Mined, Pending, Revision
-from tallystick.errors import ChainUnreachable, ContractRefused, UnknownListing, WrongRevision
+from tallystick.errors import ContractRefused, NodeError, UnknownListing, WrongRevision
 from tallystick.protocol.calls import CallState, CallStatus, DirectCall, Outcome
 from tallystick.protocol.prices import NATIVE, Units
 
@@ -497,25 +497,25 @@ def test_broadcast_again_after_it_was_mined_counts_as_success(bench: Bench) -> N
     assert bench.chain.next_nonce(ORACLE.address) == transaction.nonce + 1
 
 
-def test_broadcast_with_a_used_nonce_is_unreachable(bench: Bench) -> None:
+def test_broadcast_with_a_used_nonce_is_a_node_error(bench: Bench) -> None:
     """The node does not have it and will not take it: that is all that is said, and nothing is charged."""
     call = opened(bench)
     transaction = bench.chain.prepare_fulfil(ORACLE, call, OUTCOME, bench.chain.next_nonce(ORACLE.address))
     bench.use_nonce(ORACLE)
-    with pytest.raises(ChainUnreachable):
+    with pytest.raises(NodeError):
         bench.chain.broadcast(transaction)
     assert bench.chain.outcome(transaction.hash) == Pending()
     assert state(bench, call).status is CallStatus.OPEN
 
 
-def test_broadcast_with_a_pending_nonce_is_unreachable(bench: Bench) -> None:
+def test_broadcast_with_a_pending_nonce_is_a_node_error(bench: Bench) -> None:
     one, other = opened(bench, salt=1), opened(bench, salt=2)
     nonce = bench.chain.next_nonce(ORACLE.address)
     bench.hold()
     first = bench.chain.prepare_fulfil(ORACLE, one, OUTCOME, nonce)
     second = bench.chain.prepare_fulfil(ORACLE, other, OUTCOME, nonce)
     bench.chain.broadcast(first)
-    with pytest.raises(ChainUnreachable):
+    with pytest.raises(NodeError):
         bench.chain.broadcast(second)
     bench.release()
     assert bench.wait_for(first.hash).succeeded
@@ -558,8 +558,8 @@ def test_why_reverted_names_the_contract_error(bench: Bench) -> None:
     assert state(bench, call).amount == CHARGE
 
 
-def test_why_reverted_of_unknown_transaction_is_unreachable(bench: Bench) -> None:
-    with pytest.raises(ChainUnreachable):
+def test_why_reverted_of_unknown_transaction_is_a_node_error(bench: Bench) -> None:
+    with pytest.raises(NodeError):
         bench.chain.why_reverted(keccak(b"never sent"))
 
 

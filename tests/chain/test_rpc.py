@@ -8,7 +8,7 @@ import pytest
 from eth_hash.auto import keccak
 from tallystick.chain.rpc import connect, disconnect, rpc_errors, without_secrets
 from tallystick.devnet.processes import free_port
-from tallystick.errors import ChainUnreachable, ContractRefused, InsufficientFunds
+from tallystick.errors import ChainUnreachable, ContractRefused, InsufficientFunds, NodeError
 from web3 import Web3
 
 from .rpc_server import Answer, Body, Error, RpcServer, Silence
@@ -83,6 +83,20 @@ def test_rpc_errors_with_a_useless_answer_is_unreachable(server: RpcServer, web3
         ask(server, web3, NO_ANSWERS[case])
     assert refused.value.details == {"rpc_url": server.url}
     assert ask(server, web3, "0x10") == 16
+
+
+@pytest.mark.parametrize("answer", [Error("boom"), Body(b'{"jsonrpc":"2.0","id":1,"error":{"code":1}}')])
+def test_rpc_errors_with_an_error_of_the_node_s_own_says_so(server: RpcServer, web3: Web3, answer: Answer) -> None:
+    """It was there and would not: that may be about this question only, where silence is about all."""
+    with pytest.raises(NodeError, match="answered with an error"):
+        ask(server, web3, answer)
+
+
+@pytest.mark.parametrize("answer", [Silence(), Body(b"", 500), Body(b"<html>")])
+def test_rpc_errors_without_an_answer_is_no_error_of_the_node_s(server: RpcServer, web3: Web3, answer: Answer) -> None:
+    with pytest.raises(ChainUnreachable) as refused:
+        ask(server, web3, answer)
+    assert not isinstance(refused.value, NodeError)
 
 
 def test_rpc_errors_shortens_what_a_node_says(server: RpcServer, web3: Web3) -> None:

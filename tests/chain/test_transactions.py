@@ -15,12 +15,19 @@ from tallystick.chain.rpc import connect, disconnect
 from tallystick.chain.transactions import PRIORITY_FEE, Transactions
 from tallystick.chain.types import Mined, Pending, SignedTransaction
 from tallystick.chain.wallet import Wallet
-from tallystick.errors import ChainUnreachable, ContractRefused, FeeTooHigh, InsufficientFunds, TransactionUnknown
+from tallystick.errors import (
+    ChainUnreachable,
+    ContractRefused,
+    FeeTooHigh,
+    InsufficientFunds,
+    NodeError,
+    TransactionUnknown,
+)
 from tallystick.protocol.calls import CallStatus
 from web3 import Web3
 
-from .bench import AMOUNT, FIRST_TIMER, ORACLE, OUTCOME, PAYER, PRICES, GanacheBench, terms
-from .rpc_server import Answer, Error, RpcServer, Silence
+from .bench import AMOUNT, FIRST_TIMER, ORACLE, OUTCOME, OWNER, PAYER, PRICES, GanacheBench, terms
+from .rpc_server import Answer, Body, Error, RpcServer, Silence
 
 HASH = "0x" + "ab" * 32
 BLOCK_HASH = "0x" + "cd" * 32
@@ -87,7 +94,7 @@ def test_broadcast_of_what_the_node_refuses_and_has_not_is_unreachable(
     server: RpcServer, transactions: Transactions, message: str
 ) -> None:
     server.script |= {"eth_sendRawTransaction": Error(message), "eth_getTransactionByHash": None}
-    with pytest.raises(ChainUnreachable, match=message):
+    with pytest.raises(NodeError, match=message):
         transactions.broadcast(SENT)
 
 
@@ -234,6 +241,19 @@ def test_send_and_wait_for_one_that_reverts_names_the_contract_error(ganache: Ga
     assert ganache.chain.next_nonce(ORACLE.address) == nonce + 2
 
 
+@pytest.mark.parametrize("answer", [Silence(), Error("boom"), Body(b"", 502)], ids=["silence", "error", "gateway"])
+def test_send_and_wait_whose_broadcast_has_no_answer_is_unknown(
+    server: RpcServer, transactions: Transactions, answer: Answer
+) -> None:
+    """S4: whoever sent it must not take it for not sent."""
+    server.script |= {"eth_sendRawTransaction": answer, "eth_getTransactionByHash": Error("boom")}
+    time = Time()
+    with pytest.raises(TransactionUnknown, match="Nobody knows") as unknown:
+        transactions.send_and_wait(SENT, clock=time, sleep=time.sleep)
+    assert unknown.value.details == {"transaction": HASH}
+    assert time.slept == []
+
+
 # ---- why reverted -----------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +331,21 @@ def test_prepare_without_a_nonce_takes_the_next_pending_one(ganache: GanacheBenc
     ganache.hold()
     first = transactions.prepare(PAYER, ganache.market.open_call(terms(ganache, listing, salt=1)), value=AMOUNT)
     assert first.nonce == ganache.chain.next_nonce(PAYER.address)
+
+
+def test_prepare_leaves_gas_for_books_that_are_emptied_meanwhile(ganache: GanacheBench) -> None:
+    """S3: filling an empty entry of the books costs more than adding to it, as the estimate did."""
+    first, second = (terms(ganache, listing, salt=listing) for listing in (ganache.publish(), ganache.publish()))
+    ganache.open(first)
+    ganache.open(second)
+    ganache.chain.broadcast(
+        ganache.chain.prepare_fulfil(ORACLE, first, OUTCOME, ganache.chain.next_nonce(ORACLE.address))
+    )
+    signed = ganache.chain.prepare_fulfil(ORACLE, second, OUTCOME, ganache.chain.next_nonce(ORACLE.address))
+    ganache.withdraw_owed(OWNER)
+    ganache.withdraw_owed(PAYER)
+    ganache.chain.broadcast(signed)
+    assert ganache.wait_for(signed.hash).succeeded
 
 
 REVERTING: dict[str, Callable[[GanacheBench, int], Any]] = {

@@ -306,6 +306,28 @@ def test_receiver_that_is_no_address_is_refused_before_anything_is_asked(shell: 
     shell.run("withdraw", "--to", address, "--key", "dev:payer").assert_refused(InvalidRequest, "--to")
 
 
+@pytest.mark.parametrize("place", ["nobody", "escrow", "registry"])
+def test_receiver_that_nobody_can_spend_from_is_refused(shell: Shell, place: str) -> None:
+    shell.deploy()
+    addresses = json.loads(shell.deployment.read_text())["contracts"]
+    receiver = "0x" + "0" * 40 if place == "nobody" else addresses[place]["address"]
+    shell.run("withdraw", "--to", receiver, "--key", "dev:payer").assert_refused(InvalidRequest, "nobody can spend")
+
+
+@pytest.mark.parametrize(
+    "prices", [(), ("--per-call", "0"), ("--per-call", "0ether", "--per-compute-second", "0")], ids=ids
+)
+def test_publish_at_no_price_is_refused_unless_it_is_meant(shell: Shell, prices: tuple[str, ...]) -> None:
+    shell.deploy()
+    shell.run("publish", "nowhere", *prices, "--key", "dev:owner").assert_refused(InvalidSetting, "--free")
+
+
+def test_publish_of_a_revision_with_another_oracle_is_refused(shell: Shell) -> None:
+    shell.deploy()
+    arguments = ("publish", "nowhere", "--revise", "1", "--oracle", "0x" + "11" * 20, "--key", "dev:owner")
+    shell.run(*arguments).assert_refused(InvalidSetting, "--oracle")
+
+
 def test_publish_of_a_folder_without_a_model_is_refused(shell: Shell) -> None:
     shell.deploy()
     shell.run("publish", str(shell.folder / "none"), "--free", "--key", "dev:owner").assert_refused(
@@ -432,6 +454,14 @@ def test_up_on_a_port_in_use_is_refused_and_starts_nothing(shell: Shell) -> None
     assert outcome.code == PortInUse.exit_code
     assert "port_in_use: " in outcome.err
     assert not (shell.state / "processes.json").exists()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://203.0.113.1:8545", "http://node.invalid:8545", "https://127.0.0.1.evil.invalid"]
+)
+def test_up_for_a_node_elsewhere_is_refused_and_starts_nothing(shell: Shell, url: str) -> None:
+    shell.run("--rpc-url", url, "up").assert_refused(InvalidSetting, "on this machine only")
+    assert not shell.state.exists()
 
 
 def test_working_directory_is_left_as_it_is(shell: Shell) -> None:

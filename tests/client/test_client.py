@@ -28,6 +28,7 @@ from tallystick.errors import (
     OracleAnswerInvalid,
     OracleUnreachable,
     PaymentRequired,
+    QuoteTooHigh,
     ReceiptInvalid,
     TransactionUnknown,
     UnknownCall,
@@ -35,11 +36,12 @@ from tallystick.errors import (
     WrongOracle,
 )
 from tallystick.oracle.edge import error_response
+from tallystick.protocol.bounds import most_units
 from tallystick.protocol.calls import CallStatus
 from tallystick.protocol.prices import NATIVE
 
 from tests.client.market import AppTransport, NullMarket
-from tests.oracle.serving import Stand, stand
+from tests.oracle.serving import PRICES, Stand, stand
 from tests.support.world import eventually
 
 TEXT = "Where is my parcel?"
@@ -246,6 +248,23 @@ def test_query_for_a_price_that_can_not_be_read_is_refused_before_anything_is_pa
     assert scene.books() == before
 
 
+def test_query_for_more_than_an_honest_run_could_cost_is_refused_before_anything_is_paid(scene: Scene) -> None:
+    """M3: units are the oracle's word, so the payer bounds them by the request: no text has more tokens than bytes."""
+    limit = PRICES.price_of(most_units(TEXT))
+    before = scene.books()
+    error = PaymentRequired("Pay me.", oracle=scene.oracle.oracle.address, required=str(limit + 1))
+    with pytest.raises(QuoteTooHigh) as caught:
+        scene.client(refused(error)).query(1, TEXT)
+    assert caught.value.details == {"required": str(limit + 1), "limit": str(limit)}
+    assert scene.books() == before
+
+
+def test_quote_at_what_an_honest_run_could_cost_is_accepted(scene: Scene) -> None:
+    limit = PRICES.price_of(most_units(TEXT))
+    error = PaymentRequired("Pay me.", oracle=scene.oracle.oracle.address, required=str(limit))
+    assert scene.client(refused(error)).quote(1, TEXT).maximum == limit
+
+
 def test_query_of_a_listing_off_sale_is_refused_before_anything_is_asked(scene: Scene) -> None:
     scene.oracle.chain.withdraw_listing(OWNER, 1)
     before = scene.books()
@@ -410,6 +429,127 @@ def test_open_that_is_never_deep_enough_gives_up_at_its_deadline(scene: Scene) -
     assert caught.value.details["call_id"] == "0x" + pending.call_id.hex()
 
 
+# ---- asking again -----------------------------------------------------------------------------------------------------
+
+
+def lost_query(scene: Scene, text: str = TEXT) -> PendingCall:
+    """A query whose answer never came, and that the oracle may have answered or not."""
+    scene.way.lose_answers = 2
+    client = scene.client(attempts=1)
+    pending, _ = client.open(_quote_of(scene, text))
+    with pytest.raises(OracleUnreachable):
+        client.fetch(pending)
+    scene.way.lose_answers = 0
+    return pending
+
+
+def _quote_of(scene: Scene, text: str) -> Quote:
+    lost, scene.way.lose_answers = scene.way.lose_answers, 0
+    quote = scene.client().quote(1, text)
+    scene.way.lose_answers = lost
+    return quote
+
+
+def test_query_again_after_a_lost_answer_pays_nothing_more(scene: Scene) -> None:
+    """S2, S3: the same question again is the same call, not another one."""
+    pending = lost_query(scene)
+    steps: list[str] = []
+    answer = scene.client().query(1, TEXT, on_step=steps.append)
+    scene.settled()
+    assert answer.call == pending.call
+    assert answer.opening is None
+    assert steps == ["asking the price", "fetching the answer of a call that is open already"]
+    assert len(scene.market.transactions.sent) == 1
+    assert len(scene.oracle.chain.logged()) == 1
+
+
+def test_query_again_with_another_text_opens_another_call(scene: Scene) -> None:
+    pending = lost_query(scene)
+    assert scene.client().query(1, "Another question").call != pending.call
+
+
+def test_query_again_too_late_for_the_open_call_opens_another(scene: Scene) -> None:
+    """An open call whose deadline is near would be refused by the oracle; its escrow comes back by the refund."""
+    scene.way.unreachable = 1
+    client = scene.client(attempts=1)
+    quote = _quote_of_reachable(scene)
+    pending, _ = client.open(quote)
+    scene.way.unreachable = 1
+    with pytest.raises(OracleUnreachable):
+        client.fetch(pending)
+    scene.clock.ahead = pending.call.deadline - scene.oracle.chain.head().timestamp - quote.least_seconds + 1
+    scene.oracle.chain.mine()
+    assert scene.client().query(1, TEXT).call != pending.call
+    assert scene.kept()[0] == [pending]
+
+
+def _quote_of_reachable(scene: Scene) -> Quote:
+    scene.way.unreachable = 0
+    return scene.client().quote(1, TEXT)
+
+
+def test_query_again_after_a_refund_opens_another(scene: Scene) -> None:
+    client, pending = unanswered(scene)
+    scene.pass_deadline(pending)
+    client.refund(pending.call)
+    assert scene.client().query(1, TEXT).call != pending.call
+
+
+def test_error_after_the_payment_names_the_call_and_how_to_go_on(scene: Scene) -> None:
+    """S7: from there on money is in the call, and the payer is told where."""
+    client = scene.client(attempts=1)
+    pending, _ = client.open(client.quote(1, TEXT))
+    scene.way.unreachable = 1
+    with pytest.raises(OracleUnreachable, match="tallystick receipt 0x") as caught:
+        client.fetch(pending)
+    call_id = "0x" + pending.call_id.hex()
+    assert call_id in caught.value.message
+    assert caught.value.details["call_id"] == call_id
+
+
+def test_error_while_opening_names_the_call(scene: Scene) -> None:
+    """S4, S7."""
+    scene.market.transactions.fail_wait = TransactionUnknown("Not seen.", transaction="0x")
+    with pytest.raises(TransactionUnknown) as caught:
+        scene.client().query(1, TEXT)
+    (pending,), _ = scene.kept()
+    assert caught.value.details == {"transaction": "0x", "call_id": "0x" + pending.call_id.hex()}
+
+
+# ---- what an oracle may ask for ---------------------------------------------------------------------------------------
+
+
+def asking(scene: Scene, **wishes: Any) -> httpx.MockTransport:
+    """An oracle that asks for a price as ours does, and for these things besides."""
+    price = str(PRICES.price_of(most_units(TEXT)))
+    return refused(PaymentRequired("Pay me.", oracle=scene.oracle.oracle.address, required=price, **wishes))
+
+
+def test_deadline_leaves_the_oracle_the_time_that_it_asks_for(scene: Scene) -> None:
+    client = scene.client(asking(scene, least_seconds=1000))
+    pending, _ = client.open(client.quote(1, TEXT))
+    assert pending.call.deadline >= scene.oracle.chain.head().timestamp + 2000
+
+
+def test_open_waits_for_as_many_confirmations_as_the_oracle_asks_for(scene: Scene) -> None:
+    """S5."""
+
+    def mine(seconds: float) -> None:
+        scene.pauses.append(seconds)
+        scene.oracle.chain.mine()
+
+    client = scene.client(asking(scene, confirmations=3), sleep=mine)
+    client.open(client.quote(1, TEXT))
+    assert len(scene.pauses) == 2
+
+
+@pytest.mark.parametrize("wish", [None, True, "5", "x", -1, 3601, 10**9])
+def test_wish_that_can_not_be_met_is_passed_over(scene: Scene, wish: Any) -> None:
+    """A hostile oracle can't lock an escrow for as long as it likes."""
+    quote = scene.client(asking(scene, least_seconds=wish, confirmations=wish)).quote(1, TEXT)
+    assert (quote.least_seconds, quote.confirmations) == (0, 1)
+
+
 # ---- replies that do not hold -----------------------------------------------------------------------------------------
 
 
@@ -530,6 +670,31 @@ def test_refund_of_a_call_that_was_answered_keeps_the_journal(scene: Scene) -> N
         client.refund(pending.call)
     assert scene.kept() == ([pending], [])
     assert client.fetch(pending).replayed is True
+
+
+def test_refund_of_a_call_that_was_answered_and_charged_clears_what_is_left(scene: Scene) -> None:
+    """M4: the terms stay until the chain has ended the call; then nothing is left to keep."""
+    client = scene.client()
+    answer = client.query(1, TEXT)
+    scene.settled()
+    assert [pending.call for pending in client.journal.answered()] == [answer.call]
+    with pytest.raises(CallClosed, match="fulfilled"):
+        client.refund(answer.call)
+    assert list(client.journal.answered()) == []
+
+
+def test_refund_of_a_call_that_was_answered_and_never_posted_brings_the_escrow_back(scene: Scene) -> None:
+    """M4: an oracle that answers and does not post in time gets nothing."""
+    client = scene.client()
+    pending, _ = client.open(client.quote(1, TEXT))
+    scene.oracle.chain.hold()
+    client.fetch(pending)
+    scene.pass_deadline(pending)
+    scene.oracle.chain.release()
+    client.refund(pending.call)
+    assert client.owed() == pending.call.amount
+    assert list(client.journal.answered()) == []
+    assert len(scene.kept()[1]) == 1
 
 
 def test_refund_whose_transaction_is_not_seen_keeps_the_journal(scene: Scene) -> None:

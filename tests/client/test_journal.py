@@ -72,6 +72,35 @@ def test_remove_of_a_call_that_is_not_there_does_nothing(journal: Journal) -> No
     assert list(journal.all()) == [make_pending()]
 
 
+def test_mark_answered_takes_a_call_from_the_pending_ones_and_keeps_its_terms(journal: Journal) -> None:
+    """M4: an oracle that answers and never posts leaves an escrow behind, and the terms are what refunds it."""
+    one, two = make_pending("one"), make_pending("two")
+    journal.write(one)
+    journal.write(two)
+    journal.mark_answered(one.call_id)
+    assert list(journal.all()) == [two]
+    assert list(journal.answered()) == [one]
+    assert journal.find(one.call_id) == one
+
+
+def test_mark_answered_twice_or_of_nothing_changes_nothing(journal: Journal) -> None:
+    pending = make_pending()
+    journal.write(pending)
+    for _ in range(2):
+        journal.mark_answered(pending.call_id)
+        journal.mark_answered(bytes(32))
+    assert list(journal.answered()) == [pending]
+    assert list(journal.all()) == []
+
+
+def test_remove_takes_an_answered_call_out(journal: Journal, folder: Path) -> None:
+    pending = make_pending()
+    journal.write(pending)
+    journal.mark_answered(pending.call_id)
+    journal.remove(pending.call_id)
+    assert names(folder) == set()
+
+
 @pytest.mark.usefixtures("open_umask")
 def test_write_makes_files_for_their_owner_only(journal: Journal, folder: Path) -> None:
     """S7: the salt opens the request's commitment."""

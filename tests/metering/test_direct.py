@@ -39,6 +39,9 @@ from tallystick.store.records import Abandoned, Decline, Fulfil, Queued, Reserva
 
 from .kit import CALL_SECONDS, MARGIN, ORACLE, PAYER, PRICES, STRANGER, TEXT, Order, Shop
 
+POSTING_MARGIN = 5
+"""The default: seconds that are left for a posting, or its call is not answered."""
+
 OTHER_ASSET = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 
 
@@ -470,6 +473,38 @@ def test_infer_that_fails_and_can_t_be_recorded_leaves_the_call_reserved(shop: S
     shop.path.write_bytes(backup)
     shop.reopen()
     assert shop.store.reservations() == [reservation]
+
+
+@pytest.mark.parametrize("left", [POSTING_MARGIN - 1, 0, -100])
+def test_infer_whose_turn_comes_too_late_runs_nothing(shop: Shop, left: int) -> None:
+    """M4: an answer that could not be posted any more is not given."""
+    order = shop.opened()
+    reservation, quote = shop.reserved(order), shop.quote(order)
+    shop.pass_time(CALL_SECONDS - left)
+    ended = shop.direct().infer(reservation, quote)
+    assert isinstance(ended, Abandoned)
+    assert ended.failure["error"]["code"] == DeadlineTooClose.code
+    assert shop.store.find_call(reservation.call_id) == ended
+    assert shop.runner.runs == 0
+
+
+def test_infer_whose_turn_comes_just_in_time_is_run(shop: Shop) -> None:
+    order = shop.opened()
+    reservation, quote = shop.reserved(order), shop.quote(order)
+    shop.pass_time(CALL_SECONDS - POSTING_MARGIN)
+    assert isinstance(shop.direct().infer(reservation, quote), Inferred)
+
+
+def test_infer_that_ends_too_late_is_abandoned(shop: Shop) -> None:
+    """M4: the model was slow, and its answer would be for nothing."""
+    order = shop.opened()
+    slow = NullRunner(before_run=lambda _: shop.pass_time(CALL_SECONDS - POSTING_MARGIN + 1))
+    ended = shop.direct().infer(shop.reserved(order), shop.quote(order, slow))
+    assert isinstance(ended, Abandoned)
+    assert ended.failure["error"]["code"] == DeadlineTooClose.code
+    shop.poster().round()
+    assert shop.state(order).status is CallStatus.DECLINED
+    assert shop.logs(order) == []
 
 
 # ---- record -----------------------------------------------------------------------------------------------------------

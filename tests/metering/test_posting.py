@@ -11,7 +11,7 @@ import pytest
 from tallystick.chain.null import NullChain
 from tallystick.chain.types import Mined, Pending, SignedTransaction
 from tallystick.chain.wallet import Wallet
-from tallystick.errors import FeeTooHigh
+from tallystick.errors import ChainError, FeeTooHigh, NodeError
 from tallystick.inference.null import NullRunner
 from tallystick.metering.posting import BUSY_SECONDS, IDLE_SECONDS, RESEND_SECONDS, TROUBLE_SECONDS, Poster
 from tallystick.metering.steps import Step, When
@@ -573,33 +573,71 @@ def test_round_leaves_alone_what_was_rejected(shop: Shop) -> None:
     assert posting(shop, order) == rejected
 
 
+def test_round_after_it_ran_out_of_gas_posts_again(shop: Shop) -> None:
+    """S3, B9: reverted without a reason while the call is still open: that says nothing of the next transaction."""
+    order = queued(shop)
+    shop.chain.run_out_of_gas()
+    poster = shop.poster()
+    poster.round()
+    poster.round()
+    assert_settled(shop, order)
+    assert shop.chain.next_nonce(ORACLE.address) == 2
+
+
+def test_round_that_can_t_ask_why_it_reverted_posts_again(shop: Shop) -> None:
+    """S4: the node goes away after it has said that the transaction reverted."""
+    order = queued(shop)
+    shop.chain.run_out_of_gas()
+    shop.chain.go_down(1, after=ASKED_BEFORE_BROADCAST + 2)
+    poster = shop.poster()
+    poster.round()
+    poster.round()
+    assert_settled(shop, order)
+
+
+def test_round_that_reverted_without_a_reason_on_a_call_that_ended_is_rejected(shop: Shop) -> None:
+    order = queued(shop)
+    shop.chain.hold()
+    poster = shop.poster()
+    poster.round()
+    shop.pass_time(CALL_SECONDS + 1)
+    shop.chain.run_out_of_gas()
+    shop.chain.release()
+    shop.chain.refund(order.call, PAYER.address)
+    poster.round()
+    assert failure_of(shop, order)["details"]["contract_error"] == ""  # type: ignore[index]
+    assert_not_charged(shop, order)
+
+
 # ---- trouble with one, or with all ------------------------------------------------------------------------------------
 
 
-class FirstIsTooDear(NullChain):
-    """Asks too high a fee for one call's transaction."""
+class Choosy(NullChain):
+    """Has an error for the transactions of one call."""
 
-    dear: DirectCall | None = None
+    unwanted: DirectCall | None = None
+    error: ChainError = NodeError("Not this one.")
 
     def prepare_fulfil(self, wallet: Wallet, call: DirectCall, outcome: Outcome, nonce: int) -> SignedTransaction:
-        if call == self.dear:
-            raise FeeTooHigh("The chain asks for too much.", actual="2", limit="1")
+        if call == self.unwanted:
+            raise self.error
         return super().prepare_fulfil(wallet, call, outcome, nonce)
 
 
-def test_round_with_one_posting_in_trouble_moves_those_behind_it(shop: Shop) -> None:
-    """B8"""
-    dear = FirstIsTooDear(clock=shop.clock)
-    dear.publish(OWNER.address, ORACLE.address, shop.runner.manifest_hash, shop.served().revision.prices)
-    shop.chain = dear
+@pytest.mark.parametrize("error", [FeeTooHigh("Not this one."), NodeError("Not this one.")], ids=["fee", "node"])
+def test_round_with_one_posting_in_trouble_moves_those_behind_it(shop: Shop, error: ChainError) -> None:
+    """B8: what the chain has against one transaction, it does not have against all."""
+    choosy = Choosy(clock=shop.clock)
+    choosy.publish(OWNER.address, ORACLE.address, shop.runner.manifest_hash, shop.served().revision.prices)
+    shop.chain = choosy
     first, second = queued(shop, 1), queued(shop, 2)
-    dear.dear = first.call
+    choosy.unwanted, choosy.error = first.call, error
     poster = shop.poster()
     assert poster.round() == TROUBLE_SECONDS
-    assert poster.trouble == "The chain asks for too much."
+    assert poster.trouble == "Not this one."
     assert isinstance(posting(shop, first), Queued)
     assert_settled(shop, second)
-    dear.dear = None
+    choosy.unwanted = None
     poster.round()
     assert poster.trouble is None
     assert_settled(shop, first)

@@ -452,6 +452,28 @@ def test_questions_are_answered_while_every_place_for_calls_is_taken() -> None:
     together(app_of(service, max_in_flight=1), talk)
 
 
+def test_unpaid_requests_do_not_take_the_places_of_paid_ones() -> None:
+    """Asking for prices is free, and so nobody can keep payers out with it."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(_body: Any, payment: str | None) -> Answer:
+        if payment is None:
+            begun.set()
+            go_on.wait(30)
+        return ANSWER
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        asking = asyncio.create_task(client.post("/v1/classify", content=BODY))
+        await asyncio.to_thread(begun.wait, 30)
+        assert_refused(await client.post("/v1/classify", content=BODY), Busy)
+        paid = await client.post("/v1/classify", content=BODY, headers={PAYMENT_HEADER: "payment"})
+        assert paid.status_code == 200
+        go_on.set()
+        assert (await asking).status_code == 200
+
+    together(app_of(StubService(classify=work), max_in_flight=1), talk)
+
+
 def test_large_body_does_not_hold_up_others() -> None:
     """A megabyte of numbers takes a second to check; meanwhile the event loop goes on."""
     content = b"[" + b",".join([b"1"] * 500_000) + b"]"

@@ -236,6 +236,47 @@ def test_own_listing_unknown_is_refused(catalogue: Catalogue) -> None:
         catalogue.own_listing(99)
 
 
+# ---- whose listings are served ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def choosy(shop: Shop, models: Path, loading: Loading) -> Catalogue:
+    """Serves one owner's listings only."""
+    return Catalogue(shop.chain, models, ORACLE.address, loading, frozenset({OWNER.address}))
+
+
+def stranger_s(shop: Shop) -> int:
+    """Somebody else's listing of the same model, at a price of their own, that names this oracle."""
+    return shop.chain.publish(STRANGER.address, ORACLE.address, shop.runner.manifest_hash, replace(PRICES, per_call=1))
+
+
+def test_served_of_a_listing_of_an_owner_who_is_not_served_is_refused(
+    shop: Shop, choosy: Catalogue, loading: Loading
+) -> None:
+    """Anybody can list a manifest and name any oracle for it: the model's work would be sold for another's profit."""
+    with pytest.raises(UnknownListing, match=STRANGER.address):
+        choosy.served(stranger_s(shop), 1)
+    assert loading.loads == []
+    assert choosy.served(shop.listing, 1).revision.listing_id == shop.listing
+
+
+def test_own_listing_of_an_owner_who_is_not_served_is_refused(shop: Shop, choosy: Catalogue) -> None:
+    with pytest.raises(UnknownListing):
+        choosy.own_listing(stranger_s(shop))
+
+
+def test_for_sale_leaves_out_owners_who_are_not_served(shop: Shop, choosy: Catalogue) -> None:
+    stranger_s(shop)
+    assert [served.revision.listing_id for served, _withdrawn in choosy.for_sale()] == [shop.listing]
+
+
+def test_served_of_another_oracle_s_listing_is_refused(shop: Shop, catalogue: Catalogue, loading: Loading) -> None:
+    other = shop.chain.publish(OWNER.address, STRANGER.address, shop.runner.manifest_hash, PRICES)
+    with pytest.raises(UnknownListing):
+        catalogue.served(other, 1)
+    assert loading.loads == []
+
+
 def test_loaded_is_none_until_the_model_is(shop: Shop, catalogue: Catalogue) -> None:
     assert catalogue.loaded(shop.runner.manifest_hash) is None
     served = catalogue.served(shop.listing, 1)

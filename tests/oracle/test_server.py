@@ -30,7 +30,7 @@ from tallystick.errors import (
 )
 from tallystick.inference.null import NullRunner
 from tallystick.metering.steps import Step, When, no_checkpoint
-from tallystick.oracle.server import crash_checkpoint, run_oracle
+from tallystick.oracle.server import crash_checkpoint, run_oracle, served_owners
 from tallystick.settings import Settings, load_settings
 from tallystick.store.store import Store
 
@@ -93,6 +93,33 @@ def test_crash_checkpoint_kills_at_its_point_and_at_no_other() -> None:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert ended.stdout.splitlines()[-1] == f"{Step.INFERRED.value} {When.AFTER.value}"
+
+
+# ---- whose listings are served ----------------------------------------------------------------------------------------
+
+
+def test_served_owners_on_the_development_chain_are_its_owner() -> None:
+    assert served_owners(load_settings({}), 1337) == {development_wallet("owner", 1337).address}
+
+
+def test_served_owners_are_those_of_the_settings() -> None:
+    owner = development_wallet("payer", 1337).address
+    settings = load_settings({"TALLYSTICK_SERVED_OWNERS": f"{owner.lower()},{ORACLE.address}"})
+    for chain_id in (1, 1337):
+        assert served_owners(settings, chain_id) == {owner, ORACLE.address}
+
+
+def test_served_owners_elsewhere_have_to_be_named() -> None:
+    """Else anybody could list somebody's model, and have it run here."""
+    with pytest.raises(InvalidSetting, match="TALLYSTICK_SERVED_OWNERS"):
+        served_owners(load_settings({}), 1)
+
+
+@pytest.mark.parametrize("text", ["owner", "0x", "0x" + "11" * 19, ORACLE.address[:-1] + "0", f"{ORACLE.address},x"])
+def test_served_owners_that_are_no_addresses_are_refused(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="served_owners") as caught:
+        served_owners(load_settings({"TALLYSTICK_SERVED_OWNERS": text}), 1337)
+    assert caught.value.details["setting"] == "served_owners"
 
 
 # ---- what a start refuses ---------------------------------------------------------------------------------------------

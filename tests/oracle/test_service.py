@@ -664,6 +664,16 @@ def test_classify_again_while_it_is_worked_on_refuses_another_request(shop: Shop
     assert not oracle.send(order).replayed
 
 
+def test_wait_until_idle_waits_for_who_is_at_work(shop: Shop, tmp_path: Path) -> None:
+    """A9: a stopping oracle can tell whether a call is between its reservation and its record."""
+    told: list[bool] = []
+    oracle, order = slow_then(shop, tmp_path, lambda oracle, _: told.append(oracle.service.wait_until_idle(1)))
+    assert oracle.service.wait_until_idle(1)
+    oracle.send(order)
+    assert told == [False]
+    assert oracle.service.wait_until_idle(1)
+
+
 # ---- failures of the model --------------------------------------------------------------------------------------------
 
 

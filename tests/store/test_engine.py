@@ -119,6 +119,29 @@ def test_engine_is_durable_and_keeps_references(database: Path) -> None:
     engine.dispose()
 
 
+def test_writers_begin_as_writers_and_readers_as_readers(database: Path) -> None:
+    """A6: a transaction that reads first and then wants to write is refused at once if another has written in between; one
+    that takes the lock to read makes everybody wait."""
+    engine = open_engine(database)
+    begun: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.startswith("BEGIN"):
+            begun.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    store = Store(engine)
+    store.bind({"chain": "1"})
+    store.reserve(reservation())
+    assert begun == ["BEGIN IMMEDIATE"] * 2
+    begun.clear()
+    store.find_call(reservation().call_id)
+    store.unfinished_postings()
+    store.highest_nonce(transaction(0).sender)
+    assert begun == ["BEGIN"] * 3
+    store.close()
+
+
 # ---- what can't be opened ---------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,14 @@ from eth_hash.auto import keccak
 from tallystick.chain.null_books import NEVER_OPENED, Books, Effect, Logged
 from tallystick.chain.types import Block, Listing, Mined, Pending, Revision, SignedTransaction
 from tallystick.chain.wallet import DEVELOPMENT_CHAIN_ID, Wallet
-from tallystick.errors import ChainUnreachable, ContractRefused, DeploymentMismatch, UnknownListing, WrongRevision
+from tallystick.errors import (
+    ChainUnreachable,
+    ContractRefused,
+    DeploymentMismatch,
+    NodeError,
+    UnknownListing,
+    WrongRevision,
+)
 from tallystick.protocol.calls import CallState, CallStatus, DirectCall, Outcome
 from tallystick.protocol.canonical import canonical_bytes
 from tallystick.protocol.encoding import Domain
@@ -64,6 +71,7 @@ class NullChain:
         self._answering = 0
         self._lost_answers = 0
         self._dropped_broadcasts = 0
+        self._without_gas = 0
         self._begin()
         self._deployed = self._chain[1].block
 
@@ -162,7 +170,7 @@ class NullChain:
         with self._node():
             mined = self._find(transaction_hash)
             if mined is None:
-                raise ChainUnreachable(f"The null chain has no transaction {to_hex(transaction_hash)}.")
+                raise NodeError(f"The null chain has no transaction {to_hex(transaction_hash)}.")
             refused = mined.results[transaction_hash]
             return refused or ContractRefused("It did not revert.", name="", arguments={})
 
@@ -276,6 +284,10 @@ class NullChain:
         """The next broadcasts are answered as if taken, and are not."""
         self._dropped_broadcasts = broadcasts
 
+    def run_out_of_gas(self, transactions: int = 1) -> None:
+        """The next transactions that are mined revert, and nobody can tell why."""
+        self._without_gas = transactions
+
     # ---- inside, with the lock held -----------------------------------------------------------------------------------
 
     @property
@@ -331,10 +343,10 @@ class NullChain:
         if transaction.hash in self._mempool or self._find(transaction.hash) is not None:
             return
         if transaction.nonce < self._books.nonces.get(transaction.sender, 0):
-            raise ChainUnreachable("The null chain answered with an error: nonce too low.")
+            raise NodeError("The null chain answered with an error: nonce too low.")
         waiting = ((other.sender, other.nonce) for other in self._mempool.values())
         if (transaction.sender, transaction.nonce) in waiting:
-            raise ChainUnreachable("The null chain answered with an error: replacement transaction underpriced.")
+            raise NodeError("The null chain answered with an error: replacement transaction underpriced.")
         self._mempool[transaction.hash] = transaction
         if not self._holding:
             self._mine_what_is_ready()
@@ -362,11 +374,7 @@ class NullChain:
         books = self._books.copy() if self._chain else Books(self._domain)
         results: dict[bytes, ContractRefused | None] = {}
         for transaction in transactions:
-            try:
-                transaction.effect(books, timestamp)
-                results[transaction.hash] = None
-            except ContractRefused as refused:
-                results[transaction.hash] = refused
+            results[transaction.hash] = self._run(transaction, books, timestamp)
             books.nonces[transaction.sender] = transaction.nonce + 1
         # A transaction whose nonce another has used can't be mined any more; nodes forget it.
         self._mempool = {
@@ -378,6 +386,17 @@ class NullChain:
         parent = self._chain[-1].block.hash if self._chain else b""
         block_hash = keccak(parent + f"{self._branch} {number} {timestamp}".encode() + b"".join(results))
         self._chain.append(_Mined(Block(number, block_hash, timestamp), books, results))
+
+    def _run(self, transaction: _Transaction, books: Books, timestamp: int) -> ContractRefused | None:
+        """Why it reverted, or None."""
+        if self._without_gas:
+            self._without_gas -= 1
+            return ContractRefused("It reverted, for a reason that a replay does not show.", name="", arguments={})
+        try:
+            transaction.effect(books, timestamp)
+        except ContractRefused as refused:
+            return refused
+        return None
 
 
 def _effect(sender: str, call: DirectCall, outcome: Outcome | None) -> Effect:

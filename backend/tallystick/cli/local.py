@@ -38,6 +38,7 @@ def up(context: typer.Context, json: Json = False) -> None:
     from tallystick.devnet.processes import Registry
 
     settings, checkout = obj.settings, devnet.Checkout.find()
+    _require_loopback(settings.rpc_url)
     state = settings.state_dir.absolute()
     registry = Registry(state / "processes.json")
     running = {name: process for name, process in registry.load().items() if process.alive()}
@@ -49,7 +50,6 @@ def up(context: typer.Context, json: Json = False) -> None:
         )
         registry.save(running)
     if not _is_deployed(obj):
-        _require_loopback(settings.rpc_url)
         if settings.deployment_file.exists():
             # The address of an older escrow, and of whatever it still owes, must not get lost.
             settings.deployment_file.rename(settings.deployment_file.with_suffix(f".{int(time.time())}.old.json"))
