@@ -127,7 +127,7 @@ def _install_brownie(lock: Path) -> None:
 
 
 def _compile_contracts() -> None:
-    sources = sorted((ROOT / "contracts").rglob("*.sol")) + [ROOT / "brownie-config.yaml", ROOT / "package-lock.json"]
+    sources = [*sorted((ROOT / "contracts").rglob("*.sol")), ROOT / "brownie-config.yaml", ROOT / "package-lock.json"]
     if _is_current("compiled", sources, [BUILD / "brownie" / "contracts" / "Escrow.json"]):
         return
     _say("compiling the contracts")
