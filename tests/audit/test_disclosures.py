@@ -221,15 +221,24 @@ def test_check_disclosures_another_result_is_found(different: str) -> None:
     assert [finding.kind for finding in findings] == [DisclosureKind.RERUN_DIFFERS]
 
 
-def test_check_disclosures_quotes_a_few_differences_and_counts_the_rest() -> None:
+@pytest.mark.parametrize(("number", "end"), [(3, "tolerance 0.001."), (9, "(and 6 more).")])
+def test_check_disclosures_quotes_three_differences_and_counts_the_rest(number: int, end: str) -> None:
+    def result(score: float) -> dict[str, object]:
+        return {"scores": [{"label": str(label), "score": score} for label in range(number)]}
+
     scene = honest_scene()
-    many = {"scores": [{"label": str(number), "score": 0.5} for number in range(9)]}
-    entry = committed(entry_of(scene), result=many)
-    again = {"scores": [{"label": str(number), "score": 0.25} for number in range(9)]}
-    _, findings = checked(_rerun(again), proven(scene, entry))
+    _, findings = checked(_rerun(result(0.25)), proven(scene, committed(entry_of(scene), result=result(0.5))))
     assert "scores[2].score: disclosed 0.5, re-run 0.25" in findings[0].message
     assert "scores[3]" not in findings[0].message
-    assert findings[0].message.endswith("(and 6 more).")
+    assert findings[0].message.endswith(end)
+
+
+def test_check_disclosures_quotes_no_long_result_in_full() -> None:
+    scene = honest_scene()
+    entry = committed(entry_of(scene), result={"label": "x" * 10_000})
+    _, findings = checked(_rerun({"label": "calm"}), proven(scene, entry))
+    assert findings[0].kind is DisclosureKind.RERUN_DIFFERS
+    assert len(findings[0].message) < 400
 
 
 @pytest.mark.parametrize("units", [Units(4, 0, 17), Units(5, 1, 17)])

@@ -317,6 +317,13 @@ def test_finding_carries_the_log_and_both_amounts() -> None:
     assert str(PRICE) in finding.message
 
 
+def test_finding_of_a_log_out_of_place_names_the_blocks_that_were_asked_for() -> None:
+    scene = honest_scene()
+    relocate("CallOpened", 6, position=Position(99, 0))(scene)
+    (finding,) = replayed(scene)[1]
+    assert finding.message == "CallOpened is of block 99, log 0; blocks 1 to 25 were asked for."
+
+
 def test_imbalance_is_told_once_and_again_when_it_changes() -> None:
     scene = honest_scene()
     alter("CallDeclined", refund=4_999)(scene)

@@ -69,7 +69,7 @@ def test_verdict_is_the_last_line_and_fails_on_errors_alone(
 def test_to_dict_is_json_with_amounts_as_strings() -> None:
     scene = honest_scene()
     value = json.loads(json.dumps(report_of(scene, OVERCHARGE).to_dict()))
-    assert value["passed"] is False
+    assert (value["v"], value["passed"]) == (1, False)
     assert value["chain_id"] == 1337
     assert value["escrow"] == DEPLOYMENT.escrow.address
     block = scene.headers[scene.number]
@@ -164,6 +164,32 @@ def test_render_of_many_findings_counts_those_left_out() -> None:
     assert text.count("The charge is 5") == MAX_ROWS
     assert "… and 1 more error." in text
     assert text.splitlines()[-1] == f"audit: FAIL ({MAX_ROWS + 1} findings)"
+
+
+def test_render_of_as_many_as_are_printed_counts_nothing_left_out() -> None:
+    report = report_of(honest_scene(), *[OVERCHARGE] * MAX_ROWS)
+    full = replace(report, calls=(report.calls * MAX_ROWS)[:MAX_ROWS])
+    assert " more " not in rendered(full)
+
+
+def test_render_shows_what_a_call_was_charged_for() -> None:
+    row = replace(report_of(honest_scene()).calls[0], receipt=ReceiptCheck.AGREES, findings=("wrong_earner",))
+    report = replace(report_of(honest_scene()), calls=(row,))
+    (line,) = (line for line in rendered(report).splitlines() if to_hex(row.call_id)[:8] in line)
+    columns = [
+        to_hex(row.call_id)[:8] + "…" + to_hex(row.call_id)[-4:],
+        "1",
+        "r1",
+        row.payer[:8] + "…" + row.payer[-4:],
+    ]
+    assert line.split() == [*columns, "fulfilled", "1284", "5/0/17", "agrees", "none", "wrong_earner"]
+
+
+def test_render_names_the_assets() -> None:
+    report = report_of(honest_scene())
+    token = replace(report.totals[0], asset="0x0000000000000000000000000000000000000020")
+    text = rendered(replace(report, totals=(report.totals[0], token)))
+    assert any(line.split() == ["native", "(wei)", token.asset] for line in text.splitlines())
 
 
 def test_report_of_an_empty_marketplace_passes() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tallystick.errors import CallNotOpened, ChainUnreachable, InferenceFailed
 from tallystick.metering.posting import RESEND_SECONDS
@@ -297,6 +297,8 @@ def test_random_interleavings_end_with_charged_equal_served_equal_logged(tmp_pat
         max_examples=1_000 if FUZZ else 40,
         deadline=None,
         database=None,
+        # A story that fails is told as it was drawn; only `make fuzz` has the time to look for a shorter one.
+        phases=list(Phase) if FUZZ else [Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     @given(story=st.lists(EVENTS, min_size=30, max_size=50))
