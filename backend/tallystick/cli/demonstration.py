@@ -262,12 +262,15 @@ def _stop_all(demo: Demo) -> None:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does, so that it always cleans up."""
+    """Ctrl-C, SIGTERM and SIGHUP end the demo in one way, so that it always cleans up.
+
+    Ctrl-C is among them because a shell starts what runs in its background with that signal ignored.
+    """
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
