@@ -29,7 +29,7 @@ from tallystick.protocol.requests import InferenceRequest
 from tallystick.protocol.results import TOLERANCE
 
 from .corruptions import alter, call_id
-from .making import rerun_model
+from .making import PARAMETERS, rerun_model
 from .scene import DEPLOYMENT, DOMAIN, ORACLE_KEYS, Scene, honest_scene
 
 SUBJECT = 3
@@ -155,6 +155,16 @@ def test_check_disclosures_request_for_another_model_than_was_paid(listing_id: i
     assert [finding.kind for finding in findings] == [DisclosureKind.DISCLOSURE_OTHER_REQUEST]
 
 
+def test_check_disclosures_run_with_other_parameters_than_were_asked_for() -> None:
+    """Rule S2: the oracle signed what it ran with, and that is not what the payer's request says."""
+    scene = honest_scene()
+    entry = committed(entry_of(scene), parameters={**PARAMETERS, "top_k": 1})
+    check, findings = checked(_must_not_run, proven(scene, entry))
+    assert check is DisclosureCheck.INVALID
+    assert [finding.kind for finding in findings] == [DisclosureKind.DISCLOSURE_OTHER_REQUEST]
+    assert "asks for top_k 2; it was run with 1" in findings[0].message
+
+
 def test_check_disclosures_result_off_the_grid_is_found() -> None:
     """Rule E5."""
     scene = honest_scene()
@@ -268,6 +278,33 @@ def test_check_disclosures_request_that_the_model_refuses_is_a_difference() -> N
     check, findings = checked(rerun, proven(scene, entry_of(scene)))
     assert check is DisclosureCheck.DIFFERS
     assert [finding.kind for finding in findings] == [DisclosureKind.RERUN_DIFFERS]
+
+
+@pytest.mark.parametrize(
+    ("changes", "differs"),
+    [({}, False), ({"device": "cpu", "engine": "other"}, False), ({"max_tokens": 65}, True), ({"dtype": "half"}, True)],
+)
+def test_check_disclosures_other_effective_parameters_of_the_rerun(changes: dict[str, Any], differs: bool) -> None:
+    """A parameter that the request left open has one right value; where a model runs may differ."""
+
+    def rerun(*asked: Any) -> RerunResult:
+        return replace(rerun_model(*asked), parameters={**PARAMETERS, **changes})
+
+    scene = honest_scene()
+    check, findings = checked(rerun, proven(scene, entry_of(scene)))
+    assert check is (DisclosureCheck.DIFFERS if differs else DisclosureCheck.AGREES)
+    assert [finding.kind for finding in findings] == [DisclosureKind.RERUN_DIFFERS] * differs
+
+
+def test_check_disclosures_rerun_that_breaks_does_not_end_the_audit() -> None:
+    def rerun(*_arguments: object) -> RerunResult:
+        raise RuntimeError("out of memory")
+
+    scene = honest_scene()
+    check, findings = checked(rerun, proven(scene, entry_of(scene)))
+    assert check is DisclosureCheck.IMPOSSIBLE
+    assert [finding.kind for finding in findings] == [DisclosureKind.RERUN_IMPOSSIBLE]
+    assert "RuntimeError: out of memory" in findings[0].message
 
 
 def test_check_disclosures_of_several_archives_are_run_once() -> None:

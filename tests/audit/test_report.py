@@ -169,7 +169,7 @@ def test_render_of_many_findings_counts_those_left_out() -> None:
 def test_render_of_as_many_as_are_printed_counts_nothing_left_out() -> None:
     report = report_of(honest_scene(), *[OVERCHARGE] * MAX_ROWS)
     full = replace(report, calls=(report.calls * MAX_ROWS)[:MAX_ROWS])
-    assert " more " not in rendered(full)
+    assert "… and" not in rendered(full)
 
 
 def test_render_shows_what_a_call_was_charged_for() -> None:

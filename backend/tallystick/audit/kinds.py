@@ -186,8 +186,8 @@ class ReceiptKind(Kind):
         "The receipt was issued after the charge: until then the payer held no proof (rule E3).",
     )
     RECEIPT_BEFORE_OPENING = (
-        ERROR,
-        "The receipt was issued before its call was opened: its time is made up (rule E3).",
+        WARNING,
+        "The receipt's time lies before the call's opening: the oracle's clock lags behind the chain's, or it is made up.",
     )
     RECEIPT_PENDING = NOTE, "The call is open and its oracle still has time to post it; audit again after the deadline."
     RECEIPT_WITHOUT_LOG = (
