@@ -5,6 +5,7 @@ Nothing here is staged: the same client, oracle process, contracts and auditor a
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 import time
@@ -79,6 +80,8 @@ def run_demo(options: Context, *, again: bool) -> None:
     """All chapters. Processes and files are gone when this returns, however it returns."""
     with _signals_interrupt(), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tallystick-demo-")))
+        # torch makes this folder as soon as it is imported: here it goes with the rest.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "torch")
         demo = Demo(options, folder)
         stack.callback(_stop_all, demo)
         _train(demo, again)

@@ -127,6 +127,8 @@ def oracle_environment(obj: Context, checkout: Any, **extra: str) -> dict[str, s
     settings = obj.settings
     return {
         **checkout.environment(),
+        # torch makes this folder as soon as it is imported, by default where nobody cleans it up.
+        "TORCHINDUCTOR_CACHE_DIR": str(settings.state_dir.absolute() / "torch"),
         "TALLYSTICK_RPC_URL": settings.rpc_url,
         "TALLYSTICK_DEPLOYMENT_FILE": str(settings.deployment_file.absolute()),
         "TALLYSTICK_STATE_DIR": str(settings.state_dir.absolute()),
