@@ -3,7 +3,7 @@ models --json`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,4 +27,3 @@ Key = Annotated[
     str | None,
     typer.Option("--key", callback=_set_key, help="Who signs: dev:ROLE on the development chain, or a keystore file."),
 ]
-Obj = Any
