@@ -25,7 +25,8 @@ down: ## stop what `make up` started
 test: setup ## contracts on Ganache, the hash vectors in JavaScript, then everything in Python
 	@$(PYTHON) scripts/test_contracts.py
 	@build/bin/node --test tests/js/
-	@$(BIN)/python -m pytest
+	@$(TALLYSTICK) train models/customer-service
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: setup ## style, types, import walls, documents and ABIs in step
 	@$(BIN)/ruff check .

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from tallystick.chain.deployment import Deployment
 from tallystick.devnet.marketplace import Checkout, deploy, start_chain
-from tallystick.devnet.processes import free_port
+
+from tests.support.ports import free_port
 
 from .market import Market
 

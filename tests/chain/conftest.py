@@ -9,7 +9,8 @@ import pytest
 from tallystick.chain.deployment import Deployment
 from tallystick.chain.marketplace import Marketplace
 from tallystick.devnet import marketplace as devnet
-from tallystick.devnet.processes import free_port
+
+from tests.support.ports import free_port
 
 from .bench import ORACLE, OWNER, PAYER, STRANGER, Bench, GanacheBench, NullBench
 from .rpc_server import RpcServer

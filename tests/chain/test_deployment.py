@@ -13,8 +13,9 @@ import pytest
 from tallystick.chain.deployment import Deployment
 from tallystick.chain.marketplace import Marketplace
 from tallystick.devnet import marketplace as devnet
-from tallystick.devnet.processes import free_port
 from tallystick.errors import ContractMissing, DeploymentMismatch, DeploymentMissing, WrongChain
+
+from tests.support.ports import free_port
 
 from .bench import STRANGER, GanacheBench
 

@@ -500,7 +500,9 @@ def test_broadcast_again_after_it_was_mined_counts_as_success(bench: Bench) -> N
 def test_broadcast_with_a_used_nonce_is_a_node_error(bench: Bench) -> None:
     """The node does not have it and will not take it: that is all that is said, and nothing is charged."""
     call = opened(bench)
+    bench.use_nonce(ORACLE)  # Ganache takes a nonce of zero for none, and would take the second one too
     transaction = bench.chain.prepare_fulfil(ORACLE, call, OUTCOME, bench.chain.next_nonce(ORACLE.address))
+    assert transaction.nonce > 0
     bench.use_nonce(ORACLE)
     with pytest.raises(NodeError):
         bench.chain.broadcast(transaction)
@@ -510,6 +512,7 @@ def test_broadcast_with_a_used_nonce_is_a_node_error(bench: Bench) -> None:
 
 def test_broadcast_with_a_pending_nonce_is_a_node_error(bench: Bench) -> None:
     one, other = opened(bench, salt=1), opened(bench, salt=2)
+    bench.use_nonce(ORACLE)
     nonce = bench.chain.next_nonce(ORACLE.address)
     bench.hold()
     first = bench.chain.prepare_fulfil(ORACLE, one, OUTCOME, nonce)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 from eth_hash.auto import keccak
 from tallystick.chain.rpc import connect, disconnect, rpc_errors, without_secrets
-from tallystick.devnet.processes import free_port
 from tallystick.errors import ChainUnreachable, ContractRefused, InsufficientFunds, NodeError
 from web3 import Web3
+
+from tests.support.ports import free_port
 
 from .rpc_server import Answer, Body, Error, RpcServer, Silence
 

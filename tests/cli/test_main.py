@@ -400,6 +400,21 @@ def test_interrupted_command_ends_with_its_own_code() -> None:
     assert _ending_with(KeyboardInterrupt()) == INTERRUPTED == 130
 
 
+def test_interrupt_while_a_module_makes_a_dataclass_ends_with_the_same_code(tmp_path: Path) -> None:
+    """That is text run by exec(), after which `python -m` would end by the signal itself."""
+    (tmp_path / "interrupted.py").write_text(
+        "import os, signal, typer\n"
+        "from tallystick.cli.context import command\n"
+        "@command\n"
+        "def run() -> None:\n"
+        "    exec('import time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)')\n"
+        "typer.run(run)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run([sys.executable, "-m", "interrupted"], env=environment, timeout=60, check=False)
+    assert ended.returncode == INTERRUPTED
+
+
 def test_command_whose_reader_left_ends_with_its_own_code() -> None:
     assert _ending_with(BrokenPipeError()) == BROKEN_PIPE == 141
 

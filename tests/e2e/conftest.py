@@ -19,12 +19,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(scope="session")
 def real_model() -> Path:
     """The folder of the customer-service model, trained by its recipe if it is not there."""
+    from filelock import FileLock
     from tallystick.training.train import is_current, train
 
     recipe = ROOT / "models" / "customer-service" / "recipe.toml"
     target = recipe.parent / "artifacts" / "model"
-    if not is_current(recipe, target):
-        train(recipe, target)
+    with FileLock(ROOT / "build" / "real-model.lock"):  # tests run in more than one process
+        if not is_current(recipe, target):
+            train(recipe, target)
     return target
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import psutil
 import pytest
-from tallystick.devnet.processes import free_port, port_is_taken
+from tallystick.devnet.processes import port_is_taken
 
+from tests.support.ports import free_port
 from tests.support.world import ROOT
 
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from filelock import FileLock
 from tallystick.chain.wallet import development_wallet
-from tallystick.devnet.processes import Process, free_port, start, wait_until
+from tallystick.devnet.processes import Process, start, wait_until
 from tallystick.errors import (
     ChainUnreachable,
     DeploymentMismatch,
@@ -35,6 +35,7 @@ from tallystick.settings import Settings, load_settings
 from tallystick.store.store import Store
 
 from tests.support.deployments import write_deployment
+from tests.support.ports import free_port
 from tests.support.refusals import assert_refused, assert_unchanged
 
 ORACLE = development_wallet("oracle", 1337)

@@ -20,12 +20,13 @@ from tallystick.client.client import Client
 from tallystick.client.journal import PendingCall
 from tallystick.client.remote import RemoteOracle
 from tallystick.devnet import marketplace as devnet
-from tallystick.devnet.processes import Process, free_port, start, wait_until
+from tallystick.devnet.processes import Process, start, wait_until
 from tallystick.inference.manifest import write_manifest
 from tallystick.inference.null import null_manifest
 from tallystick.protocol.prices import NATIVE, PriceSheet
 
 from tests.support.null_oracle import RUNS
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PRICES = PriceSheet(NATIVE, 10**14, 10**15, 0, 0)

@@ -128,6 +128,7 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
         except TallystickError as error:
             fail(error, wants_json(arguments, options))
         except KeyboardInterrupt:
+            _forget_interrupt()
             Console(stderr=True).print("\nInterrupted.")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
@@ -136,6 +137,15 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
             fail(_unusable(error), wants_json(arguments, options))
 
     return wrapped
+
+
+def _forget_interrupt() -> None:
+    """Let the exit code be ours also where Ctrl-C came while a module was making a dataclass.
+
+    CPython notes an interrupt that leaves source text run by exec() as unhandled, and ends `python -m` by that signal
+    whatever is caught later; running any other text takes the note back (run_eval_code_obj in Python/pythonrun.c).
+    """
+    exec("")  # noqa: S102
 
 
 def wants_json(arguments: tuple[object, ...], options: Mapping[str, object]) -> bool:

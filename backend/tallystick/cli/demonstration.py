@@ -9,10 +9,10 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tallystick.cli.auditing import run_audit
 from tallystick.cli.context import Context, show_amount
@@ -23,19 +23,48 @@ from tallystick.errors import StartFailed, TallystickError
 QUESTION = "Hi, I ordered a kettle ten days ago and the tracking hasn't moved since Monday. Where is it??"
 OTHER_QUESTION = "Please cancel my order, I found it cheaper elsewhere."
 UNANSWERED_QUESTION = "I was charged twice for the same order!"
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AUDIT_FAILED = "the demo's own audit did not pass"
+
+
+class Interrupts:
+    """Ctrl-C, SIGTERM and SIGHUP end the demo in one way, so that it always cleans up.
+
+    Ctrl-C is among them because a shell starts what runs in its background with that signal ignored.
+    """
+
+    def __init__(self) -> None:
+        self.noticed = False
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._interrupt) for number in INTERRUPTS}
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise again what came before: Python swallows an interrupt that falls inside a finaliser."""
+        if self.noticed:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, _number: int, _frame: object) -> None:
+        self.noticed = True
+        raise KeyboardInterrupt
 
 
 class Demo:
     """The parts that the chapters share."""
 
-    def __init__(self, options: Context, folder: Path) -> None:
+    def __init__(self, options: Context, folder: Path, interrupts: Interrupts) -> None:
         from tallystick.devnet.marketplace import Checkout
         from tallystick.devnet.processes import free_port
 
         self.out = options.out
         self.checkout = Checkout.find()
         self.folder = folder
+        self.interrupts = interrupts
         self.started = time.monotonic()
         self.rpc_port, self.oracle_port = free_port(), free_port()
         self.processes: dict[str, Any] = {}
@@ -59,10 +88,12 @@ class Demo:
         return context
 
     def chapter(self, title: str) -> None:
+        self.interrupts.check()
         self.out.print()
         self.out.print(f"[bold]{title}[/bold]  [dim]{time.monotonic() - self.started:.1f} s[/dim]", soft_wrap=True)
 
     def fact(self, name: str, value: object) -> None:
+        self.interrupts.check()
         self.out.print(f"  [dim]{name:<16}[/dim] ", end="")
         self.out.print(str(value), markup=False, soft_wrap=True)
 
@@ -78,11 +109,11 @@ class Demo:
 
 def run_demo(options: Context, *, again: bool) -> None:
     """All chapters. Processes and files are gone when this returns, however it returns."""
-    with _signals_interrupt(), ExitStack() as stack:
+    with Interrupts() as interrupts, ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tallystick-demo-")))
         # torch makes this folder as soon as it is imported: here it goes with the rest.
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "torch")
-        demo = Demo(options, folder)
+        demo = Demo(options, folder, interrupts)
         stack.callback(_stop_all, demo)
         _train(demo, again)
         _start(demo)
@@ -261,21 +292,3 @@ def _stop_all(demo: Demo) -> None:
         process = demo.processes.pop(name, None)
         if process is not None:
             process.stop()
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end the demo in one way, so that it always cleans up.
-
-    Ctrl-C is among them because a shell starts what runs in its background with that signal ignored.
-    """
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

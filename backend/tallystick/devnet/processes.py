@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import signal
 import socket
 import subprocess
@@ -81,10 +82,16 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def free_port() -> int:
-    """A port on loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on loopback that was free a moment ago.
+
+    Not from the range of outgoing connections (32768 and up on Linux), one of which could take it in that moment.
+    """
+    choice = random.SystemRandom()
+    while True:
+        port = choice.randrange(30_000, 32_768)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def port_is_taken(port: int, host: str = "127.0.0.1") -> bool:
