@@ -26,7 +26,7 @@ test: setup ## contracts on Ganache, the hash vectors in JavaScript, then everyt
 	@$(PYTHON) scripts/test_contracts.py
 	@build/bin/node --test tests/js/
 	@$(TALLYSTICK) train models/customer-service
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: setup ## style, types, import walls, documents and ABIs in step
 	@$(BIN)/ruff check .
