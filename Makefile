@@ -5,7 +5,7 @@ TALLYSTICK := $(BIN)/tallystick
 export HF_HUB_OFFLINE ?= 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo up down test check format fuzz bench docs clean
+.PHONY: help setup demo up down test check format fuzz mutants bench docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -35,6 +35,7 @@ check: setup ## style, types, import walls, documents and ABIs in step
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/make_docs.py --check
 	@$(PYTHON) scripts/export_abi.py --check
+	@$(BIN)/python scripts/analyse.py
 
 format: setup ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --fix .
@@ -42,6 +43,10 @@ format: setup ## rewrite the sources in the project's format
 
 fuzz: setup ## the property tests with many more examples
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m 'not e2e' tests/protocol tests/metering tests/audit
+	@TALLYSTICK_FUZZ_STEPS=100000 $(BIN)/python -m pytest tests/evm/test_invariants.py
+
+mutants: setup ## change the contracts' money paths line by line, and see whether the tests notice
+	@$(BIN)/python scripts/mutate_contracts.py
 
 bench: setup ## measure direct calls; writes reports/
 	@$(BIN)/python benchmarks/direct_calls.py

@@ -1,4 +1,4 @@
-"""Deploy the catalogue and the escrow to a running chain, and write the deployment file that everything else reads.
+"""Deploy the catalogue, the escrow and its lens to a running chain, and write the deployment file that everything else reads.
 
     TALLYSTICK_RPC_URL=http://127.0.0.1:8545 scripts/brownie.sh run deploy --network tallystick
 
@@ -12,13 +12,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import brownie
-from brownie import Escrow, ListingRegistry
 from web3 import Web3
 from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception
 from web3.middleware import ExtraDataToPOAMiddleware
@@ -61,19 +60,23 @@ def _deploy() -> None:
     sender, send = _deployer()
     administrator = _administrator(sender)
 
-    registry = _create(ListingRegistry, [], sender, send)
-    escrow = _create(Escrow, [registry["address"], administrator], sender, send)
+    registry = _create("ListingRegistry", [], sender, send)
+    credit_plans = _create("CreditPlans", [], sender, send)
+    libraries = {"CreditPlans": credit_plans["address"]}
+    escrow = _create("Escrow", [registry["address"], administrator], sender, send, libraries)
+    lens = _create("EscrowLens", [escrow["address"]], sender, send)
     deployment: dict[str, Any] = {
         "v": 1,
         "chain_id": web3.eth.chain_id,
         "genesis_hash": _hex(web3.eth.get_block(0)["hash"]),
-        "contracts": {"escrow": escrow, "registry": registry},
+        "contracts": {"escrow": escrow, "registry": registry, "lens": lens, "credit_plans": credit_plans},
     }
     replaced = _escrow_of_this_chain(path, deployment["genesis_hash"])
     _write_atomically(path, json.dumps(deployment, indent=2, sort_keys=True) + "\n")
 
     print(f"Registry       {registry['address']}  block {registry['block']}")
     print(f"Escrow         {escrow['address']}  block {escrow['block']}")
+    print(f"Lens           {lens['address']}  block {lens['block']}")
     print(f"Administrator  {administrator}")
     print(f"Written to     {path}")
     if replaced:
@@ -126,16 +129,19 @@ def _administrator(deployer: str) -> str:
 
 
 def _create(
-    container: Any, arguments: list[str], sender: str, send: Callable[[dict[str, Any]], bytes]
+    name: str,
+    arguments: list[str],
+    sender: str,
+    send: Callable[[dict[str, Any]], bytes],
+    libraries: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Create a contract, wait until it is mined, and describe it.
+    """Create a contract from addresses, wait until it is mined, and describe it. `libraries` are linked, by name.
 
     Not `account.deploy`: a thread of Brownie's then fails to note the contract in Brownie's own database, with a
     traceback on the terminal, and it waits for ever for a transaction that is never mined.
     """
-    name = container._name
     try:
-        transaction = _with_gas({"from": sender, "data": container.deploy.encode_input(*arguments)})
+        transaction = _with_gas({"from": sender, "data": _creation_code(name, libraries or {}) + _words(arguments)})
     except ContractLogicError as error:
         raise DeployError(f"{name} refuses to be created: {error.message}. Nothing was sent.") from None
     balance = web3.eth.get_balance(sender)
@@ -165,6 +171,25 @@ def _create(
     }
 
 
+def _creation_code(name: str, libraries: Mapping[str, str]) -> str:
+    code = str(_compiled(name)["bytecode"])
+    for library, address in libraries.items():
+        code = code.replace(f"__{library}".ljust(40, "_"), address[2:].lower())
+    if "_" in code:
+        raise DeployError(f"{name} needs a library that is not deployed; this script does not fit the contracts.")
+    return "0x" + code
+
+
+def _words(addresses: list[str]) -> str:
+    """The constructor's arguments as the ABI encodes them: all of them are addresses."""
+    return "".join(address[2:].lower().rjust(64, "0") for address in addresses)
+
+
+def _compiled(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((COMPILED / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
 def _with_gas(transaction: dict[str, Any]) -> dict[str, Any]:
     """Nonce, gas limit and fees. The base fee may double before the transaction is mined."""
     transaction["chainId"] = web3.eth.chain_id
@@ -188,12 +213,12 @@ def _tip() -> int:
 
 
 def _abi_hash(name: str) -> str:
-    """keccak256 of the RFC 8785 form of the compiled ABI (in memory Brownie alters it).
+    """keccak256 of the RFC 8785 form of the compiled ABI.
 
     An ABI holds ASCII strings, booleans, arrays and objects only; for these, sorted keys without white space are that
     form, and Brownie's environment needs no further package.
     """
-    abi = json.loads((COMPILED / f"{name}.json").read_text(encoding="utf-8"))["abi"]
+    abi = _compiled(name)["abi"]
     return _hex(web3.keccak(json.dumps(abi, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()))
 
 

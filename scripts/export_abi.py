@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 COMPILED = ROOT / "build" / "brownie" / "contracts"
 EXPORTED = ROOT / "backend" / "tallystick" / "chain" / "abi"
-CONTRACTS = ("Escrow", "ListingRegistry")
+CONTRACTS = ("Escrow", "EscrowLens", "ListingRegistry")
 
 
 def main(arguments: Sequence[str]) -> int:

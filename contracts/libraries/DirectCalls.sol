@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {DirectCall} from "../interfaces/IEscrow.sol";
+import {DirectCall} from "../interfaces/IDirectCalls.sol";
 
 /// @title EIP-712 hashing of a direct call's terms. Its twin is `tallystick.protocol.calls`.
 library DirectCalls {

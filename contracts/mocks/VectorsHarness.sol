@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {DirectCall, Units} from "../interfaces/IEscrow.sol";
-import {PriceSheet} from "../interfaces/IListingRegistry.sol";
+import {DirectCall} from "../interfaces/IDirectCalls.sol";
+import {Mode, PriceSheet, Units} from "../interfaces/Types.sol";
 import {DirectCalls} from "../libraries/DirectCalls.sol";
+import {Outcomes} from "../libraries/Outcomes.sol";
 import {Pricing} from "../libraries/Pricing.sol";
 
 /// @notice A receipt as its EIP-712 type has it.
@@ -35,7 +36,8 @@ contract VectorsHarness {
 
     /// @notice The library's price.
     function priceOf(PriceSheet calldata sheet, Units calldata units) external pure returns (uint128) {
-        return Pricing.priceOf(sheet, units);
+        (uint256 priceWord, uint256 rateWord) = Pricing.pack(sheet);
+        return Pricing.priceOf(priceWord, rateWord, Outcomes.pack(0, Mode.Direct, units, 0));
     }
 
     /// @notice The library's struct hash of a call's terms.

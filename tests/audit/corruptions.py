@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tallystick.chain.events import ChainEvent, Position
+from tallystick.protocol.outcomes import LoggedOutcome, pack_outcome, unpack_outcome
 
 from .scene import DOMAIN, Scene
 
@@ -32,6 +33,20 @@ def alter(name: str, nth: int = 0, **changes: Any) -> Corrupt:
     def corrupt(scene: Scene) -> None:
         index = index_of(scene, name, nth)
         scene.events[index] = _altered(scene, scene.events[index], changes)
+
+    return corrupt
+
+
+def alter_outcome(nth: int, *, mode: int | None = None, charge: int | None = None, **parts: Any) -> Corrupt:
+    """Another outcome in the nth CallLogged; `parts` are `revision` and fields of the units."""
+
+    def corrupt(scene: Scene) -> None:
+        outcome = unpack_outcome(event_of(scene, "CallLogged", nth).arguments["outcome"])
+        revision = parts.get("revision", outcome.revision)
+        units = replace(outcome.units, **{name: part for name, part in parts.items() if name != "revision"})
+        changed = LoggedOutcome(revision, outcome.mode, units, outcome.charge if charge is None else charge)
+        word = pack_outcome(changed) + ((mode or 0) << 216)
+        alter("CallLogged", nth, outcome=word)(scene)
 
     return corrupt
 
@@ -120,7 +135,14 @@ def _altered(scene: Scene, event: ChainEvent, changes: Mapping[str, Any]) -> Cha
     arguments = dict(event.arguments)
     for name, change in changes.items():
         value = change(scene) if callable(change) else change
-        arguments[name] = {**arguments[name], **value} if isinstance(value, Mapping) else value
+        arguments[name] = _merged(arguments[name], value)
     if arguments.keys() != event.arguments.keys():
         raise KeyError(f"{event.name} has no such argument: {sorted(changes)}")
     return replace(event, arguments=arguments)
+
+
+def _merged(value: Any, change: Any) -> Any:
+    """Components of tuples, at any depth; anything else as it is given."""
+    if not isinstance(change, Mapping):
+        return change
+    return {**value, **{name: _merged(value[name], part) for name, part in change.items()}}

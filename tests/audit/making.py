@@ -53,7 +53,7 @@ def serve(
 ) -> ArchiveEntry:
     """What the payer keeps of an honestly served call: the signed receipt and the call laid open."""
     result, units = run_model(request.input)
-    charge = min(terms.amount, pinned.prices.price_of(units))
+    charge = min(terms.amount, pinned.terms.lowest_price_of(units))
     receipt = Receipt(
         call_id=terms.call_id(domain),
         mode=Mode.DIRECT,

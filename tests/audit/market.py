@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tallystick.protocol.calls import CallStatus, DirectCall, Outcome
 from tallystick.protocol.canonical import canonical_bytes
 from tallystick.protocol.disclosure import ArchiveEntry
 from tallystick.protocol.prices import NATIVE, PriceSheet
+from tallystick.protocol.revisions import RevisionTerms
 from web3 import Web3
 from web3.types import RPCEndpoint, Wei
 
@@ -62,26 +63,34 @@ class Market:
 
     # ---- the catalogue ------------------------------------------------------------------------------------------------
 
-    def publish(self, owner: str, oracle: str, prices: PriceSheet = PRICES, uri: str = "ipfs://manifest") -> int:
+    def publish(
+        self, owner: str, oracle: str, prices: PriceSheet = PRICES, uri: str = "ipfs://manifest", **more: Any
+    ) -> int:
+        """`more`: share, tiers and plans, as in `RevisionTerms`."""
         listing_id = int(self.registry.functions.listingCount().call()) + 1
         manifest_hash = keccak(f"manifest {listing_id}.1".encode())
-        self.send(self.registry.functions.publish(oracle, manifest_hash, prices.as_tuple(), uri), owner)
-        self.revisions[listing_id, 1] = Revision(listing_id, 1, manifest_hash, prices, uri)
+        terms = RevisionTerms(oracle, manifest_hash, prices, uri, **more)
+        self.send(self.registry.functions.publish(terms.as_tuple()), owner)
+        self.revisions[listing_id, 1] = Revision(listing_id, 1, terms)
         return listing_id
 
-    def revise(self, listing_id: int, prices: PriceSheet) -> None:
-        number = self.listing(listing_id)[1] + 1
-        manifest_hash = keccak(f"manifest {listing_id}.{number}".encode())
-        function = self.registry.functions.revise(listing_id, manifest_hash, prices.as_tuple(), "ipfs://revised")
-        self.send(function, self.owner_of(listing_id))
-        self.revisions[listing_id, number] = Revision(listing_id, number, manifest_hash, prices, "ipfs://revised")
+    def revise(self, listing_id: int, prices: PriceSheet | None = None, oracle: str | None = None) -> None:
+        """With the terms of the revision before, but for those that are given."""
+        latest = self.listing(listing_id)[1]
+        number, before = latest + 1, self.revisions[listing_id, latest].terms
+        terms = replace(
+            before,
+            oracle=oracle or before.oracle,
+            manifest_hash=keccak(f"manifest {listing_id}.{number}".encode()),
+            prices=prices or before.prices,
+            metadata_uri="ipfs://revised",
+        )
+        self.send(self.registry.functions.revise(listing_id, terms.as_tuple()), self.owner_of(listing_id))
+        self.revisions[listing_id, number] = Revision(listing_id, number, terms)
 
     def transfer(self, listing_id: int, to: str) -> None:
         owner = self.owner_of(listing_id)
         self.send(self.registry.functions.transferFrom(owner, to, listing_id), owner)
-
-    def set_oracle(self, listing_id: int, oracle: str) -> None:
-        self.send(self.registry.functions.setOracle(listing_id, oracle), self.owner_of(listing_id))
 
     def set_sale(self, listing_id: int, *, withdrawn: bool) -> None:
         name = "withdrawListing" if withdrawn else "relist"
@@ -143,6 +152,9 @@ class Market:
     def set_paused(self, *, paused: bool) -> None:
         name = "pause" if paused else "unpause"
         self.send(self.escrow.functions[name](), self.administrator)
+
+    def set_fee(self, fee_bps: int, collector: str) -> None:
+        self.send(self.escrow.functions.setFee(fee_bps, collector), self.administrator)
 
     def force_ether(self, amount: int) -> None:
         """Create a contract that destroys itself in favour of the escrow: nothing there runs, so nothing can refuse."""

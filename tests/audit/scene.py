@@ -12,13 +12,15 @@ from typing import Any
 
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
-from tallystick.chain.deployment import DeployedContract, Deployment
+from tallystick.chain.deployment import CONTRACTS, DeployedContract, Deployment
 from tallystick.chain.events import ChainEvent, Position
 from tallystick.chain.types import Block, Listing, Revision
-from tallystick.protocol.calls import CallState, CallStatus, DirectCall
+from tallystick.protocol.calls import CallState, CallStatus, DirectCall, Mode
 from tallystick.protocol.disclosure import ArchiveEntry
 from tallystick.protocol.hexes import ZERO_ADDRESS, checksum_address
+from tallystick.protocol.outcomes import LoggedOutcome, pack_outcome
 from tallystick.protocol.prices import NATIVE, PriceSheet
+from tallystick.protocol.revisions import RevisionTerms
 from tallystick.protocol.signatures import address_of
 
 from .making import commit, make_request, serve
@@ -44,7 +46,7 @@ def _deployed(name: str) -> DeployedContract:
     return DeployedContract(_address(name), FIRST_BLOCK, *(keccak(f"{name} {part}".encode()) for part in "htca"))
 
 
-DEPLOYMENT = Deployment(1337, keccak(b"genesis"), _deployed("escrow"), _deployed("registry"))
+DEPLOYMENT = Deployment(1337, keccak(b"genesis"), *(_deployed(name) for name in CONTRACTS))
 DOMAIN = DEPLOYMENT.domain
 
 
@@ -57,7 +59,8 @@ class SceneViews:
     revisions: dict[tuple[int, int], Revision]
     states: dict[bytes, CallState]
     balances: dict[tuple[str, str], int]
-    balance: int
+    native: int
+    tokens: dict[str, int | None] = field(default_factory=dict)
     registry: str = DEPLOYMENT.registry.address
     seconds: int = 7 * 24 * HOUR
 
@@ -67,8 +70,8 @@ class SceneViews:
     def max_call_seconds(self) -> int:
         return self.seconds
 
-    def native_balance(self) -> int:
-        return self.balance
+    def balance(self, asset: str) -> int | None:
+        return self.native if asset == NATIVE else self.tokens.get(asset, 0)
 
     def owed(self, account: str, asset: str) -> int:
         return self.balances.get((account, asset), 0)
@@ -102,34 +105,32 @@ class Scene:
     states: dict[bytes, CallState] = field(default_factory=dict)
     owed: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     balance: int = 0
+    fee: tuple[int, str] = (0, ZERO_ADDRESS)
 
     # ---- the catalogue ------------------------------------------------------------------------------------------------
 
-    def publish(self, owner: str, oracle: str, prices: PriceSheet) -> int:
+    def publish(self, owner: str, oracle: str, prices: PriceSheet, **more: Any) -> int:
+        """`more`: share, tiers and plans, as in `RevisionTerms`."""
         listing_id = len(self.listings) + 1
         self.listings[listing_id] = Listing(listing_id, owner, oracle, 1, withdrawn=False)
         self._transaction(
-            ("registry", "ListingPublished", {"listingId": listing_id, "owner": owner, "oracle": oracle}),
-            self._revision_event(listing_id, 1, prices),
+            ("registry", "ListingPublished", {"listingId": listing_id, "owner": owner}),
+            self._revision_event(listing_id, 1, prices, oracle, **more),
             ("registry", "Transfer", {"from": ZERO_ADDRESS, "to": owner, "tokenId": listing_id}),
         )
         return listing_id
 
-    def revise(self, listing_id: int, prices: PriceSheet) -> None:
-        listing = self.listings[listing_id]
-        self.listings[listing_id] = replace(listing, latest_revision=listing.latest_revision + 1)
-        self._transaction(self._revision_event(listing_id, listing.latest_revision + 1, prices))
+    def revise(self, listing_id: int, prices: PriceSheet, oracle: str | None = None) -> None:
+        """Run by the oracle of the revision before, unless told otherwise."""
+        listing, runs = self.listings[listing_id], oracle or self.listings[listing_id].oracle
+        number = listing.latest_revision + 1
+        self.listings[listing_id] = replace(listing, latest_revision=number, oracle=runs)
+        self._transaction(self._revision_event(listing_id, number, prices, runs))
 
     def transfer(self, listing_id: int, to: str) -> None:
         listing = self.listings[listing_id]
         self.listings[listing_id] = replace(listing, owner=to)
         self._transaction(("registry", "Transfer", {"from": listing.owner, "to": to, "tokenId": listing_id}))
-
-    def set_oracle(self, listing_id: int, oracle: str) -> None:
-        listing = self.listings[listing_id]
-        self.listings[listing_id] = replace(listing, oracle=oracle)
-        values = {"listingId": listing_id, "previous": listing.oracle, "oracle": oracle}
-        self._transaction(("registry", "OracleChanged", values))
 
     def set_sale(self, listing_id: int, *, withdrawn: bool) -> None:
         self.listings[listing_id] = replace(self.listings[listing_id], withdrawn=withdrawn)
@@ -154,7 +155,7 @@ class Scene:
         )
         call_id = terms.call_id(DOMAIN)
         self.calls[call_id] = terms
-        self.states[call_id] = CallState(CallStatus.OPEN, amount, terms.deadline)
+        self.states[call_id] = CallState(CallStatus.OPEN, amount, terms.deadline, self.fee[0])
         self.balance += amount
         self._transaction(
             (
@@ -170,9 +171,17 @@ class Scene:
     def fulfil(self, call_id: bytes) -> None:
         terms, receipt = self.calls[call_id], self.entries[call_id].signed.receipt
         earner, rest = self.listings[terms.listing_id].owner, terms.amount - receipt.charge
-        self.states[call_id] = CallState(CallStatus.FULFILLED, receipt.charge, terms.deadline)
-        self.owed[earner, NATIVE] += receipt.charge
+        pinned, state = self.revisions[terms.listing_id, terms.revision], self.states[call_id]
+        self.states[call_id] = replace(state, status=CallStatus.FULFILLED, amount=receipt.charge)
+        fee = receipt.charge * state.fee_bps // 10_000
+        share = (receipt.charge - fee) * pinned.terms.oracle_share_bps // 10_000
+        collector = self.fee[1]
+        for account, amount in ((earner, receipt.charge - fee - share), (terms.oracle, share), (collector, fee)):
+            if amount or account == earner:
+                self.owed[account, NATIVE] += amount
         self.owed[terms.payer, NATIVE] += rest
+        values = {"id": call_id, "oracle": terms.oracle, "oracleAmount": share, "collector": collector, "fee": fee}
+        split: list[tuple[str, str, Mapping[str, Any]]] = [("escrow", "EarningsSplit", values)] if fee or share else []
         self._transaction(
             (
                 "escrow",
@@ -181,16 +190,9 @@ class Scene:
                     "callId": call_id,
                     "listingId": terms.listing_id,
                     "payer": terms.payer,
-                    "revision": terms.revision,
-                    "mode": 0,
                     "requestCommitment": terms.request_commitment,
                     "resultHash": receipt.result_hash,
-                    "units": {
-                        "inputTokens": receipt.units.input_tokens,
-                        "outputTokens": receipt.units.output_tokens,
-                        "computeMs": receipt.units.compute_ms,
-                    },
-                    "charge": receipt.charge,
+                    "outcome": pack_outcome(LoggedOutcome(terms.revision, Mode.DIRECT, receipt.units, receipt.charge)),
                 },
             ),
             (
@@ -198,6 +200,7 @@ class Scene:
                 "CallFulfilled",
                 {"callId": call_id, "earner": earner, "refund": rest, "receiptDigest": receipt.digest(DOMAIN)},
             ),
+            *split,
         )
 
     def decline(self, call_id: bytes) -> None:
@@ -208,7 +211,7 @@ class Scene:
 
     def _give_back(self, call_id: bytes, status: CallStatus, name: str) -> None:
         terms = self.calls[call_id]
-        self.states[call_id] = CallState(status, 0, terms.deadline)
+        self.states[call_id] = replace(self.states[call_id], status=status, amount=0)
         self.owed[terms.payer, NATIVE] += terms.amount
         self._transaction(("escrow", name, {"callId": call_id, "payer": terms.payer, "refund": terms.amount}))
 
@@ -219,6 +222,10 @@ class Scene:
         self.balance -= amount
         values = {"account": account, "asset": NATIVE, "to": account, "amount": amount}
         self._transaction(("escrow", "Withdrawn", values))
+
+    def set_fee(self, fee_bps: int, collector: str) -> None:
+        self.fee = (fee_bps, collector)
+        self.administer("FeeChanged", feeBps=fee_bps, collector=collector)
 
     def administer(self, name: str, **values: Any) -> None:
         self._transaction(("escrow", name, values))
@@ -242,18 +249,20 @@ class Scene:
     def header(self, number: int) -> Block:
         return self.headers[number]
 
-    def _revision_event(self, listing_id: int, number: int, prices: PriceSheet) -> tuple[str, str, dict[str, Any]]:
+    def _revision_event(
+        self, listing_id: int, number: int, prices: PriceSheet, oracle: str, **more: Any
+    ) -> tuple[str, str, dict[str, Any]]:
         manifest_hash, uri = keccak(f"manifest {listing_id}.{number}".encode()), f"https://example.org/{listing_id}"
-        self.revisions[listing_id, number] = Revision(listing_id, number, manifest_hash, prices, uri)
+        terms = RevisionTerms(oracle, manifest_hash, prices, uri, **more)
+        self.revisions[listing_id, number] = Revision(listing_id, number, terms)
         return (
             "registry",
             "RevisionAdded",
             {
                 "listingId": listing_id,
                 "revision": number,
-                "manifestHash": manifest_hash,
-                "prices": prices_arguments(prices),
-                "metadataURI": uri,
+                "oracle": oracle,
+                "terms": revision_arguments(terms),
             },
         )
 
@@ -274,9 +283,18 @@ def terms_arguments(terms: DirectCall) -> dict[str, Any]:
     return dict(zip(names, terms.as_tuple(), strict=True))
 
 
-def prices_arguments(prices: PriceSheet) -> dict[str, Any]:
-    names = ("asset", "perCall", "perThousandInputTokens", "perThousandOutputTokens", "perComputeSecond")
-    return dict(zip(names, prices.as_tuple(), strict=True))
+def revision_arguments(terms: RevisionTerms) -> dict[str, Any]:
+    price_names = ("asset", "perCall", "perThousandInputTokens", "perThousandOutputTokens", "perComputeSecond")
+    plan_names = ("creditPrice", "credits", "tranches", "duration", "interval")
+    return {
+        "oracle": terms.oracle,
+        "oracleShareBps": terms.oracle_share_bps,
+        "manifestHash": terms.manifest_hash,
+        "prices": dict(zip(price_names, terms.prices.as_tuple(), strict=True)),
+        "tiers": [{"fromCalls": tier.from_calls, "discountBps": tier.discount_bps} for tier in terms.tiers],
+        "plans": [dict(zip(plan_names, plan.as_tuple(), strict=True)) for plan in terms.plans],
+        "metadataURI": terms.metadata_uri,
+    }
 
 
 def honest_scene() -> Scene:
@@ -297,7 +315,7 @@ def honest_scene() -> Scene:
     scene.revise(1, DEARER)
     scene.transfer(1, BUYER)
     scene.fulfil(pinned)
-    scene.set_oracle(1, OTHER_ORACLE)
+    scene.revise(1, DEARER, OTHER_ORACLE)
     scene.set_sale(1, withdrawn=True)
     scene.set_sale(1, withdrawn=False)
     scene.administer("Paused", account=OWNER)

@@ -28,7 +28,7 @@ from tallystick.protocol.prices import Units
 from tallystick.protocol.requests import InferenceRequest
 from tallystick.protocol.results import TOLERANCE
 
-from .corruptions import alter, call_id
+from .corruptions import alter_outcome, call_id
 from .making import PARAMETERS, rerun_model
 from .scene import DEPLOYMENT, DOMAIN, ORACLE_KEYS, Scene, honest_scene
 
@@ -345,7 +345,7 @@ def test_note_compute_time_counts_the_calls_priced_by_it() -> None:
 def test_note_compute_time_is_silent_where_none_was_used() -> None:
     scene = honest_scene()
     for nth in range(2):
-        alter("CallLogged", nth, units={"computeMs": 0})(scene)
+        alter_outcome(nth, compute_ms=0)(scene)
     findings = Findings()
     note_compute_time(history_of(scene), findings)
     assert list(findings) == []

@@ -17,6 +17,7 @@ from tallystick.audit.report import AuditReport
 from tallystick.errors import BlockOutOfRange, ChainUnreachable, DeploymentMismatch, WrongChain
 from tallystick.protocol.hexes import to_hex
 from tallystick.protocol.prices import NATIVE
+from tallystick.protocol.revisions import RevisionTerms
 
 from .making import rerun_model
 from .market import HOUR, PRICES, Market, write_archive
@@ -112,7 +113,7 @@ def test_audit_of_several_transactions_in_one_block_passes(market: Market) -> No
     dearer = replace(PRICES, per_call=2 * PRICES.per_call)
     sent = [
         (escrow.fulfil(first.terms.as_tuple(), first.outcome.as_tuple()), first.terms.oracle),
-        (registry.revise(listing_id, keccak(b"crowd"), dearer.as_tuple(), ""), owner),
+        (registry.revise(listing_id, RevisionTerms(first.terms.oracle, keccak(b"crowd"), dearer).as_tuple()), owner),
         (registry.transferFrom(owner, buyer, listing_id), owner),
         (escrow.fulfil(second.terms.as_tuple(), second.outcome.as_tuple()), second.terms.oracle),
         (escrow.withdraw(NATIVE, owner), owner),
@@ -160,7 +161,9 @@ def test_audit_notes_forced_ether_and_passes(market: Market) -> None:
 def test_audit_reads_a_listing_whose_uri_is_not_text(market: Market) -> None:
     """Solidity takes any bytes for a string, so one owner could else stop every audit."""
     listing_id = int(market.registry.functions.listingCount().call()) + 1
-    encoded = market.registry.encode_abi("publish", [market.oracles[0], keccak(b"odd"), PRICES.as_tuple(), "AAAA"])
+    encoded = market.registry.encode_abi(
+        "publish", [RevisionTerms(market.oracles[0], keccak(b"odd"), PRICES, "AAAA").as_tuple()]
+    )
     data = encoded.replace(b"AAAA".hex(), "ff00fe80")
     transaction = market.web3.eth.send_transaction(
         {"from": market.owners[0], "to": market.registry.address, "data": data}

@@ -18,7 +18,7 @@ from .making import rerun_model
 from .market import ESCROW, HOUR, Market, OpenedCall, write_archive
 from .test_honest_chain import errors
 
-STEPS = 40
+STEPS = 45
 
 
 class RandomLife:
@@ -27,7 +27,10 @@ class RandomLife:
     def __init__(self, market: Market, seed: int) -> None:
         self.market = market
         self.random = Random(seed)  # noqa: S311
-        self.listings = [market.publish(market.owners[index], market.oracles[index]) for index in range(2)]
+        self.listings = [
+            market.publish(market.owners[index], market.oracles[index], oracle_share_bps=share)
+            for index, share in enumerate((0, 3_333))
+        ]
         self.open: list[OpenedCall] = []
         self.ended: Counter[str] = Counter()
         self.charged = 0
@@ -35,7 +38,7 @@ class RandomLife:
     def step(self) -> None:
         steps: list[Callable[[], None]] = [self.open_call] * 4 + [self.fulfil] * 4
         steps += [self.decline, self.expire, self.revise, self.transfer, self.change_oracle, self.pause_sale]
-        steps += [self.withdraw, self.pause]
+        steps += [self.withdraw, self.pause, self.change_fee]
         self.random.choice(steps)()
 
     def open_call(self) -> None:
@@ -74,7 +77,7 @@ class RandomLife:
         self.market.transfer(self.random.choice(self.listings), self.random.choice(self.market.owners))
 
     def change_oracle(self) -> None:
-        self.market.set_oracle(self.random.choice(self.listings), self.random.choice(self.market.oracles))
+        self.market.revise(self.random.choice(self.listings), oracle=self.random.choice(self.market.oracles))
 
     def pause_sale(self) -> None:
         listing_id = self.random.choice(self.listings)
@@ -87,8 +90,11 @@ class RandomLife:
         self.fulfil()
         self.market.set_paused(paused=False)
 
+    def change_fee(self) -> None:
+        self.market.set_fee(self.random.choice((0, 1, 250, 500)), self.market.stranger)
+
     def withdraw(self) -> None:
-        account = self.random.choice([*self.market.payers, *self.market.owners])
+        account = self.random.choice([*self.market.payers, *self.market.owners, *self.market.oracles])
         if self.market.owed(account):
             self.market.withdraw(account, self.random.choice([account, self.market.stranger]))
 

@@ -12,9 +12,11 @@ from tallystick.audit.kinds import ChainKind, MoneyKind
 from tallystick.audit.reconcile import reconcile
 from tallystick.audit.replay import replay
 from tallystick.protocol.calls import CallState, CallStatus
+from tallystick.protocol.plans import Plan
 from tallystick.protocol.prices import NATIVE
+from tallystick.protocol.tiers import Tier
 
-from .corruptions import Corrupt, call_id, drop, reopen, several
+from .corruptions import Corrupt, call_id, drop, event_of, reopen, several
 from .scene import DEPLOYMENT, OTHER_OWNER, OTHER_PAYER, PAYER, Scene, SceneViews, honest_scene
 
 ERC20 = "0x0000000000000000000000000000000000000020"
@@ -57,7 +59,8 @@ def _listing(**changes: Any) -> Callable[[Scene, SceneViews], None]:
 
 def _revision(**changes: Any) -> Callable[[Scene, SceneViews], None]:
     def corrupt(scene: Scene, views: SceneViews) -> None:
-        views.revisions[1, 1] = replace(views.revisions[1, 1], **changes)
+        revision = views.revisions[1, 1]
+        views.revisions[1, 1] = replace(revision, terms=replace(revision.terms, **changes))
 
     return corrupt
 
@@ -67,7 +70,7 @@ def _set(name: str, value: object) -> Callable[[Scene, SceneViews], None]:
 
 
 def _balance(by: int) -> Callable[[Scene, SceneViews], None]:
-    return lambda _scene, views: setattr(views, "balance", views.balance + by)
+    return lambda _scene, views: setattr(views, "native", views.native + by)
 
 
 VIEWS: Mapping[str, tuple[Callable[[Scene, SceneViews], Any], Kind]] = {
@@ -86,10 +89,15 @@ VIEWS: Mapping[str, tuple[Callable[[Scene, SceneViews], Any], Kind]] = {
     "an owner owed without a call": (_owed(OTHER_OWNER, 1), MoneyKind.OWED_DIFFERS),
     "another owner": (_listing(owner=PAYER), MoneyKind.LISTING_DIFFERS),
     "another oracle": (_listing(oracle=PAYER), MoneyKind.LISTING_DIFFERS),
-    "another latest revision": (_listing(latest_revision=3), MoneyKind.LISTING_DIFFERS),
+    "another latest revision": (_listing(latest_revision=4), MoneyKind.LISTING_DIFFERS),
     "off sale": (_listing(withdrawn=True), MoneyKind.LISTING_DIFFERS),
     "another manifest": (_revision(manifest_hash=bytes(32)), MoneyKind.REVISION_DIFFERS),
     "another metadata URI": (_revision(metadata_uri="ipfs://other"), MoneyKind.REVISION_DIFFERS),
+    "another oracle's share": (_revision(oracle_share_bps=1), MoneyKind.REVISION_DIFFERS),
+    "another revision's oracle": (_revision(oracle=PAYER), MoneyKind.REVISION_DIFFERS),
+    "another tier": (_revision(tiers=(Tier(1, 1),)), MoneyKind.REVISION_DIFFERS),
+    "another plan": (_revision(plans=(Plan(1, 1),)), MoneyKind.REVISION_DIFFERS),
+    "another fee": (_state(0, fee_bps=1), MoneyKind.CALL_STATE_DIFFERS),
     "a revision that is not there": (
         lambda _scene, views: views.revisions.pop((1, 1)),
         MoneyKind.REVISION_DIFFERS,
@@ -112,7 +120,9 @@ def test_reconcile_another_price_is_found() -> None:
     scene = honest_scene()
     views = scene.views()
     revision = views.revisions[1, 1]
-    views.revisions[1, 1] = replace(revision, prices=replace(revision.prices, per_call=1_001))
+    views.revisions[1, 1] = replace(
+        revision, terms=replace(revision.terms, prices=replace(revision.prices, per_call=1_001))
+    )
     (finding,) = reconciled(scene, views)
     assert finding.kind is MoneyKind.REVISION_DIFFERS
     assert "1001" in finding.message
@@ -139,8 +149,8 @@ HIDDEN: Mapping[str, tuple[Corrupt, set[Kind]]] = {
     ),
     "a withdrawal": (drop("Withdrawn", 1), {MoneyKind.OWED_DIFFERS, MoneyKind.BALANCE_SHORT}),
     "a transfer": (drop("Transfer", 2), {MoneyKind.LISTING_DIFFERS}),
-    "an oracle change": (drop("OracleChanged"), {MoneyKind.LISTING_DIFFERS}),
-    "a revision": (drop("RevisionAdded", 2), {MoneyKind.LISTING_DIFFERS}),
+    "the newest revision": (drop("RevisionAdded", 3), {MoneyKind.LISTING_DIFFERS}),
+    "an earlier revision": (drop("RevisionAdded", 2), set()),
     "taking off sale and putting back": (several(drop("ListingWithdrawn"), drop("ListingRelisted")), set()),
     "a whole call of a payer who is known otherwise": (
         several(drop("CallOpened", 3), drop("CallLogged", 1), drop("CallFulfilled", 1)),
@@ -159,12 +169,25 @@ def test_reconcile_logs_that_a_node_hides_show_in_the_views(hidden: str) -> None
     assert {finding.kind for finding in reconciled(scene, views)} == expected
 
 
-def test_reconcile_an_asset_that_the_escrow_cant_hold_is_found() -> None:
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        (30_000, set()),
+        (29_999, {MoneyKind.BALANCE_SHORT}),
+        (30_001, {MoneyKind.BALANCE_SURPLUS}),
+        (None, {MoneyKind.BALANCE_UNREADABLE}),
+    ],
+)
+def test_reconcile_compares_the_balance_of_a_token(held: int | None, expected: set[Kind]) -> None:
+    """M1: per asset."""
     scene = honest_scene()
-    views = scene.views()
     reopen(6, asset=ERC20)(scene)
-    kinds = {finding.kind for finding in reconciled(scene, views)}
-    assert MoneyKind.ASSET_UNSUPPORTED in kinds
+    views = scene.views()
+    opened = event_of(scene, "CallOpened", 6)
+    views.states[opened.arguments["callId"]] = CallState(CallStatus.OPEN, 30_000, opened.arguments["call"]["deadline"])
+    views.native -= 30_000
+    views.tokens[ERC20] = held
+    assert {finding.kind for finding in reconciled(scene, views)} == expected
 
 
 def test_reconcile_finding_names_actual_and_expected() -> None:

@@ -15,12 +15,15 @@ from tallystick.chain.abi import ABIS
 from tallystick.chain.events import Position
 from tallystick.protocol.calls import CallStatus
 from tallystick.protocol.hexes import ZERO_ADDRESS
+from tallystick.protocol.plans import Plan
 from tallystick.protocol.prices import NATIVE
+from tallystick.protocol.tiers import Tier
 
 from .corruptions import (
     Corrupt,
     again,
     alter,
+    alter_outcome,
     at_deadline,
     call_id,
     drop,
@@ -30,9 +33,10 @@ from .corruptions import (
     reopen,
     several,
 )
-from .scene import BUYER, DEPLOYMENT, HOUR, ORACLE, OTHER_ORACLE, OTHER_PAYER, OWNER, PAYER, Scene, honest_scene
+from .scene import BUYER, DEARER, DEPLOYMENT, HOUR, ORACLE, OTHER_PAYER, OWNER, PAYER, Scene, honest_scene
 
 WEEK = 7 * 24 * HOUR
+COLLECTOR = "0x0000000000000000000000000000000000C011EC"
 STRANGER = "0x000000000000000000000000000000000000dEaD"
 ERC20 = "0x0000000000000000000000000000000000000020"
 ZERO_HASH = bytes(32)
@@ -61,12 +65,17 @@ HONEST_VARIANTS: Mapping[str, Corrupt] = {
     "deadline in the next second": reopen(6, deadline=opened_at(6, plus=1)),
     "deadline in seven days": reopen(6, deadline=opened_at(6, plus=WEEK)),
     "charge below the price": several(
-        alter("CallLogged", 1, charge=PRICE - 1), alter("CallFulfilled", 1, refund=5_000 - PRICE + 1)
+        alter_outcome(1, charge=PRICE - 1), alter("CallFulfilled", 1, refund=5_000 - PRICE + 1)
     ),
     "charge of the whole escrow": several(
-        alter("CallLogged", 1, charge=5_000, units={"inputTokens": 1_000}), alter("CallFulfilled", 1, refund=0)
+        alter_outcome(1, charge=5_000, input_tokens=1_000), alter("CallFulfilled", 1, refund=0)
     ),
     "opened with an escrow of nothing": reopen(6, amount=0),
+    "an earning that is divided": lambda scene: divided()(scene),
+    "volume tiers, the first call at the full price": lambda scene: tiered(
+        alter_outcome(3, charge=9_270), alter("CallFulfilled", 3, refund=20_000 - 9_270)
+    )(scene),
+    "channel and credits": lambda scene: banked()(scene),
     "another administrator named": lambda scene: scene.administer("OwnershipTransferStarted"),
 }
 
@@ -111,7 +120,7 @@ LISTINGS: Mapping[str, tuple[Corrupt, set[Kind]]] = {
     "mint hidden": (drop("Transfer", 1), {ListingKind.LISTING_INCOMPLETE}),
     "first revision hidden": (
         drop("RevisionAdded", 1),
-        {ListingKind.LISTING_INCOMPLETE, CallKind.OPENED_WRONG_REVISION},
+        {ListingKind.LISTING_INCOMPLETE, CallKind.OPENED_WRONG_REVISION, CallKind.OPENED_WRONG_ORACLE},
     ),
     "minted to another than was published for": (alter("Transfer", 1, to=STRANGER), {ListingKind.OWNER_MISMATCH}),
     "minted in a later transaction": (
@@ -126,27 +135,22 @@ LISTINGS: Mapping[str, tuple[Corrupt, set[Kind]]] = {
         {ListingKind.LISTING_BURNED},
     ),
     "published without an oracle": (
-        alter("ListingPublished", 1, oracle=ZERO_ADDRESS),
+        alter("RevisionAdded", 1, oracle=ZERO_ADDRESS, terms={"oracle": ZERO_ADDRESS}),
         {ListingKind.ORACLE_EMPTY, CallKind.OPENED_WRONG_ORACLE},
     ),
-    "oracle changed to nobody": (
-        again("OracleChanged", previous=OTHER_ORACLE, oracle=ZERO_ADDRESS),
-        {ListingKind.ORACLE_EMPTY},
-    ),
-    "oracle changed from another": (alter("OracleChanged", previous=STRANGER), {ListingKind.ORACLE_CHANGE_MISMATCH}),
-    "unknown listing's oracle changed": (again("OracleChanged", listingId=9), {ListingKind.LISTING_UNKNOWN}),
+    "indexed under another oracle": (alter("RevisionAdded", 1, oracle=STRANGER), {ListingKind.REVISION_INCONSISTENT}),
     "relisted while on sale": (again("ListingRelisted"), {ListingKind.SALE_STATE_UNCHANGED}),
     "withdrawal from sale hidden": (drop("ListingWithdrawn"), {ListingKind.SALE_STATE_UNCHANGED}),
     "unknown listing withdrawn": (again("ListingWithdrawn", listingId=9), {ListingKind.LISTING_UNKNOWN}),
     "revision changed twice": (again("RevisionAdded", nth=2), {ListingKind.REVISION_REWRITTEN}),
     "old revision's price rewritten": (
-        again("RevisionAdded", nth=0, prices={"perCall": 1}),
+        again("RevisionAdded", nth=0, terms={"prices": {"perCall": 1}}),
         {ListingKind.REVISION_REWRITTEN},
     ),
-    "revision skipped": (again("RevisionAdded", nth=2, revision=4), {ListingKind.REVISION_SKIPPED}),
+    "revision skipped": (again("RevisionAdded", nth=3, revision=5), {ListingKind.REVISION_SKIPPED}),
     "unknown listing revised": (again("RevisionAdded", nth=2, listingId=9), {ListingKind.LISTING_UNKNOWN}),
     "revision without a model": (
-        again("RevisionAdded", nth=2, revision=3, manifestHash=ZERO_HASH),
+        again("RevisionAdded", nth=3, revision=4, terms={"manifestHash": ZERO_HASH}),
         {ListingKind.MANIFEST_EMPTY},
     ),
 }
@@ -192,33 +196,31 @@ ENDINGS: Mapping[str, tuple[Corrupt, set[Kind]]] = {
     "declined, then refunded": (again("CallRefunded", callId=call_id(1)), {CallKind.CALL_ENDED_TWICE}),
     "refunded twice": (again("CallRefunded"), {CallKind.CALL_ENDED_TWICE}),
     "logged as paid in another way": (
-        alter("CallLogged", 1, mode=1),
-        {CallKind.LOG_MODE_UNSUPPORTED, CallKind.FULFILMENT_WITHOUT_LOG},
+        alter_outcome(1, mode=1),
+        {CallKind.FULFILMENT_WITHOUT_LOG},
     ),
     "logged in a way that does not exist": (
-        alter("CallLogged", 1, mode=200),
+        alter_outcome(1, mode=200),
         {CallKind.LOG_MODE_UNSUPPORTED, CallKind.FULFILMENT_WITHOUT_LOG},
     ),
     "log of another listing": (alter("CallLogged", 1, listingId=2), {CallKind.LOG_CONTRADICTS_TERMS}),
     "log of another payer": (alter("CallLogged", 1, payer=STRANGER), {CallKind.LOG_CONTRADICTS_TERMS}),
-    "log of another revision": (alter("CallLogged", 1, revision=2), {CallKind.LOG_CONTRADICTS_TERMS}),
+    "log of another revision": (alter_outcome(1, revision=2), {CallKind.LOG_CONTRADICTS_TERMS}),
     "log of another request": (
         alter("CallLogged", 1, requestCommitment=keccak(b"other")),
         {CallKind.LOG_CONTRADICTS_TERMS},
     ),
     "charged without a result": (alter("CallLogged", 1, resultHash=ZERO_HASH), {CallKind.RESULT_EMPTY}),
     "charged one above the price": (
-        several(alter("CallLogged", 1, charge=PRICE + 1), alter("CallFulfilled", 1, refund=5_000 - PRICE - 1)),
+        several(alter_outcome(1, charge=PRICE + 1), alter("CallFulfilled", 1, refund=5_000 - PRICE - 1)),
         {CallKind.CHARGE_ABOVE_PRICE},
     ),
     "units below what was charged for": (
-        alter("CallLogged", 1, units={"inputTokens": 4}),
+        alter_outcome(1, input_tokens=4),
         {CallKind.CHARGE_ABOVE_PRICE},
     ),
     "charged above the escrow": (
-        several(
-            alter("CallLogged", 1, charge=5_001, units={"inputTokens": 1_000}), alter("CallFulfilled", 1, refund=0)
-        ),
+        several(alter_outcome(1, charge=5_001, input_tokens=1_000), alter("CallFulfilled", 1, refund=0)),
         {CallKind.CHARGE_ABOVE_ESCROW, CallKind.REFUND_WRONG, MoneyKind.BOOKS_UNBALANCED},
     ),
     "fulfilled a second after the deadline": (
@@ -285,7 +287,103 @@ MONEY: Mapping[str, tuple[Corrupt, set[Kind]]] = {
     ),
 }
 
-CORRUPTIONS = {**NODE, **LISTINGS, **OPENINGS, **ENDINGS, **MONEY}
+
+def divided(*corruptions: Corrupt) -> Corrupt:
+    """After a call of 2,500 bps for its oracle and a fee of 100 bps, whose division is the last log but one."""
+
+    def corrupt(scene: Scene) -> None:
+        scene.set_fee(100, COLLECTOR)
+        listing = scene.publish(OWNER, ORACLE, DEARER, oracle_share_bps=2_500)
+        call = scene.open(OTHER_PAYER, listing, 20_000, "divided")
+        scene.set_fee(0, BUYER)
+        scene.fulfil(call)
+        for corruption in corruptions:
+            corruption(scene)
+
+    return corrupt
+
+
+def tiered(*corruptions: Corrupt) -> Corrupt:
+    """After three calls at a tenth off from the second on."""
+
+    def corrupt(scene: Scene) -> None:
+        listing = scene.publish(OWNER, ORACLE, DEARER, tiers=(Tier(1, 1_000),))
+        for _ in range(3):
+            scene.fulfil(scene.open(OTHER_PAYER, listing, 20_000, "tiered"))
+        for corruption in corruptions:
+            corruption(scene)
+
+    return corrupt
+
+
+def banked(*corruptions: Corrupt) -> Corrupt:
+    """After a channel and credits that were paid in, charged, and given back."""
+
+    def corrupt(scene: Scene) -> None:
+        channel, position = keccak(b"channel"), keccak(b"position")
+        plan = Plan(10, 5, 2, 3_600, 60)
+        listing = scene.publish(OWNER, ORACLE, DEARER, plans=(plan,))
+        terms = {
+            "payer": OTHER_PAYER,
+            "listingId": listing,
+            "revision": 1,
+            "plan": 0,
+            "oracle": ORACLE,
+            "asset": NATIVE,
+            "number": 1,
+        }
+        opened = {"channelId": channel, "payer": OTHER_PAYER, "oracle": ORACLE, "asset": NATIVE, "number": 1}
+        scene.administer("ChannelOpened", **opened)
+        scene.administer("ChannelDeposited", **{"channelId": channel, "from": OTHER_PAYER, "amount": 1_000})
+        bought = {"positionId": position, "listingId": listing, "payer": OTHER_PAYER, "terms": terms}
+        scene.administer("CreditsBought", **bought, unlocked=5, expiresAt=0)
+        scene.administer("InstalmentPaid", positionId=position, tranches=2, unlocked=10)
+        for account, amount in ((channel, 300), (position, 40)):
+            charged = {"batchId": 1, "accountId": account, "earner": OWNER, "amount": amount, "calls": 4}
+            scene.administer("AccountCharged", **charged)
+        scene.administer("ChannelClosed", channelId=channel, payer=OTHER_PAYER, amount=700)
+        scene.administer("CreditsReclaimed", positionId=position, payer=OTHER_PAYER, credits=6, amount=60)
+        scene.administer("TillEmptied", callId=channel, payer=OTHER_PAYER, asset=ERC20, amount=5)
+        for corruption in corruptions:
+            corruption(scene)
+
+    return corrupt
+
+
+DIVISIONS: Mapping[str, tuple[Corrupt, set[Kind]]] = {
+    "division hidden": (divided(drop("EarningsSplit")), {MoneyKind.SPLIT_MISSING}),
+    "division of nothing earned": (
+        divided(again("EarningsSplit")),
+        {MoneyKind.SPLIT_WRONG},
+    ),
+    "fee too large": (divided(alter("EarningsSplit", fee=93)), {MoneyKind.SPLIT_WRONG}),
+    "share of another oracle": (divided(alter("EarningsSplit", oracle=STRANGER)), {MoneyKind.SPLIT_WRONG}),
+    "more divided than was earned": (
+        divided(alter("EarningsSplit", oracleAmount=50_000)),
+        {MoneyKind.SPLIT_WRONG, MoneyKind.BOOKS_UNBALANCED},
+    ),
+    "fee above the cap": (
+        lambda scene: scene.set_fee(501, COLLECTOR),
+        {MoneyKind.FEE_TOO_HIGH},
+    ),
+    "charged above the tier": (
+        tiered(alter_outcome(4, charge=8_500), alter("CallFulfilled", 4, refund=11_500)),
+        {CallKind.CHARGE_ABOVE_PRICE},
+    ),
+}
+
+ACCOUNTS: Mapping[str, tuple[Corrupt, set[Kind]]] = {
+    "channel's opening hidden": (banked(drop("ChannelOpened")), {MoneyKind.ACCOUNT_UNKNOWN}),
+    "purchase hidden": (banked(drop("CreditsBought")), {MoneyKind.ACCOUNT_UNKNOWN}),
+    "plan that does not exist": (banked(alter("CreditsBought", terms={"plan": 1})), {MoneyKind.ACCOUNT_UNKNOWN}),
+    "charged above the deposit": (
+        banked(alter("AccountCharged", 0, amount=301)),
+        {MoneyKind.ACCOUNT_OVERDRAWN},
+    ),
+    "credits given back twice": (banked(again("CreditsReclaimed")), {MoneyKind.ACCOUNT_OVERDRAWN}),
+}
+
+CORRUPTIONS = {**NODE, **LISTINGS, **OPENINGS, **ENDINGS, **MONEY, **DIVISIONS, **ACCOUNTS}
 
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
@@ -301,12 +399,12 @@ def test_corruptions_cover_every_kind_that_a_replay_can_find() -> None:
     of_the_views = {kind for kind in MoneyKind if kind.code.endswith("differs") or kind.code.startswith("balance")}
     expected = {*ChainKind, *ListingKind, *CallKind, *MoneyKind} - by_the_node - of_the_views
     found = set().union(*(kinds for _, kinds in CORRUPTIONS.values()))
-    assert found == expected - {MoneyKind.ASSET_UNSUPPORTED}
+    assert found == expected - {CallKind.SETTLEMENT_UNCHECKED}
 
 
 def test_finding_carries_the_log_and_both_amounts() -> None:
     scene = honest_scene()
-    alter("CallLogged", 1, charge=PRICE + 1)(scene)
+    alter_outcome(1, charge=PRICE + 1)(scene)
     alter("CallFulfilled", 1, refund=5_000 - PRICE - 1)(scene)
     event = event_of(scene, "CallLogged", 1)
     (finding,) = replayed(scene)[1]
@@ -348,7 +446,7 @@ def test_history_has_the_books_of_an_honest_scene() -> None:
 def test_pinned_revision_stays_as_it_was_when_it_was_opened() -> None:
     """Rule M9: the price of a call is that of its revision, whatever is published later."""
     scene = honest_scene()
-    again("RevisionAdded", nth=0, prices={"perCall": 7}, manifestHash=keccak(b"other"))(scene)
+    again("RevisionAdded", nth=0, terms={"prices": {"perCall": 7}, "manifestHash": keccak(b"other")})(scene)
     history, _ = replayed(scene)
     pinned = history.listings.revision(1, 1)
     assert pinned is not None

@@ -37,7 +37,7 @@ def report_of(scene: Scene, *findings: Finding) -> AuditReport:
         DEPLOYMENT.escrow.address,
         scene.headers[scene.number],
         rows,
-        asset_totals(history, scene.balance),
+        asset_totals(history, {NATIVE: scene.balance}),
         findings,
     )
 

@@ -16,6 +16,7 @@ from tallystick.chain.types import Mined, Pending
 from tallystick.chain.wallet import Wallet, development_wallet
 from tallystick.protocol.calls import DirectCall, Outcome
 from tallystick.protocol.prices import NATIVE, PriceSheet, Units
+from tallystick.protocol.revisions import RevisionTerms
 
 OWNER, ORACLE, PAYER, STRANGER = (
     development_wallet(role, 1337) for role in ("owner", "oracle", "payer", "administrator")
@@ -135,11 +136,12 @@ class GanacheBench:
         return transactions.send_and_wait(transactions.prepare(by, function, value=value))
 
     def publish(self, prices: PriceSheet = PRICES, *, oracle: Wallet = ORACLE, manifest: bytes = MANIFEST) -> int:
-        function = self.market.publish_listing(oracle.address, manifest, prices, "ipfs://manifest")
+        function = self.market.publish_listing(RevisionTerms(oracle.address, manifest, prices, "ipfs://manifest"))
         return self.market.published_in(self._send(OWNER, function))
 
     def revise(self, listing: int, prices: PriceSheet, *, by: Wallet = OWNER) -> None:
-        self._send(by, self.market.revise_listing(listing, MANIFEST, prices, ""))
+        terms = RevisionTerms(self.market.listing(listing).oracle, MANIFEST, prices)
+        self._send(by, self.market.revise_listing(listing, terms))
 
     def withdraw_listing(self, listing: int, *, by: Wallet = OWNER) -> None:
         self._send(by, self.market.withdraw_listing(listing))

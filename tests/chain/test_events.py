@@ -14,17 +14,25 @@ from tallystick.chain.rpc import connect, disconnect
 from tallystick.errors import ChainUnreachable, UndecodableLog
 from tallystick.protocol.calls import Mode
 from tallystick.protocol.hexes import checksum_address, to_hex
+from tallystick.protocol.outcomes import LoggedOutcome, pack_outcome
+from tallystick.protocol.plans import Plan
+from tallystick.protocol.revisions import RevisionTerms
+from tallystick.protocol.tiers import Tier
 from web3 import Web3
 
 from .bench import AMOUNT, CHARGE, MANIFEST, ORACLE, OUTCOME, OWNER, PAYER, PRICES, UNITS, GanacheBench, terms
 from .rpc_server import Answer, Error, RpcServer
 
-REGISTRY, ESCROW = (checksum_address("0x" + keccak(name)[12:].hex()) for name in (b"registry", b"escrow"))
+REGISTRY, ESCROW, LENS, CREDIT_PLANS = (
+    checksum_address("0x" + keccak(name)[12:].hex()) for name in (b"registry", b"escrow", b"lens", b"credit plans")
+)
 DEPLOYMENT = Deployment(
     1337,
     bytes(32),
     DeployedContract(ESCROW, 12, *(bytes(32) for _ in range(4))),
     DeployedContract(REGISTRY, 10, *(bytes(32) for _ in range(4))),
+    DeployedContract(LENS, 13, *(bytes(32) for _ in range(4))),
+    DeployedContract(CREDIT_PLANS, 11, *(bytes(32) for _ in range(4))),
 )
 
 
@@ -168,15 +176,14 @@ def test_read_events_with_a_uri_that_is_no_text_still_reads_it(server: RpcServer
     values = {
         "listingId": 1,
         "revision": 1,
-        "manifestHash": MANIFEST,
-        "prices": PRICES.as_tuple(),
-        "metadataURI": "aaa",
+        "oracle": ORACLE.address,
+        "terms": RevisionTerms(ORACLE.address, MANIFEST, PRICES, "aaa").as_tuple(),
     }
     odd = log("RevisionAdded", values, block=11, index=0, contract="registry")
     odd["data"] = odd["data"].replace(b"aaa".hex(), b"\xffa\xfe".hex())
     server.script["eth_getLogs"] = [odd]
     (event,) = read(server, web3, 20)
-    assert event.arguments["metadataURI"] == "\\xffa\\xfe"
+    assert event.arguments["terms"]["metadataURI"] == "\\xffa\\xfe"
 
 
 # ---- against the contracts --------------------------------------------------------------------------------------------
@@ -196,12 +203,33 @@ def test_read_events_of_a_listing_gives_its_terms(ganache: GanacheBench) -> None
     listing = ganache.publish()
     published, added, minted = of_contracts(ganache, first)
     assert (published.contract, published.name) == ("registry", "ListingPublished")
-    assert published.arguments == {"listingId": listing, "owner": OWNER.address, "oracle": ORACLE.address}
+    assert published.arguments == {"listingId": listing, "owner": OWNER.address}
     assert added.name == "RevisionAdded"
-    assert added.arguments["manifestHash"] == MANIFEST
-    assert added.arguments["metadataURI"] == "ipfs://manifest"
-    assert tuple(added.arguments["prices"].values()) == PRICES.as_tuple()
+    assert (added.arguments["listingId"], added.arguments["revision"]) == (listing, 1)
+    assert added.arguments["oracle"] == ORACLE.address
+    assert RevisionTerms.from_arguments(added.arguments["terms"]) == RevisionTerms(
+        ORACLE.address, MANIFEST, PRICES, "ipfs://manifest"
+    )
     assert (minted.name, minted.arguments["to"]) == ("Transfer", OWNER.address)
+
+
+def test_read_events_of_a_revision_with_tiers_and_plans_names_their_parts(ganache: GanacheBench) -> None:
+    given = RevisionTerms(
+        ORACLE.address,
+        MANIFEST,
+        PRICES,
+        "",
+        1_250,
+        (Tier(1, 500), Tier(100, 2_000)),
+        (Plan(0, 3, 1, 60, 0), Plan(7, 10, 2, 3_600, 600)),
+    )
+    listing = ganache.publish()
+    first = ganache.market.head().number + 1
+    transactions = ganache.market.transactions
+    transactions.send_and_wait(transactions.prepare(OWNER, ganache.market.revise_listing(listing, given)))
+    (added,) = of_contracts(ganache, first)
+    assert RevisionTerms.from_arguments(added.arguments["terms"]) == given
+    assert ganache.market.revision(listing, 2).terms == given
 
 
 def test_read_events_of_a_charged_call_logs_everything_once(ganache: GanacheBench) -> None:
@@ -221,16 +249,9 @@ def test_read_events_of_a_charged_call_logs_everything_once(ganache: GanacheBenc
         "callId": call_id,
         "listingId": call.listing_id,
         "payer": PAYER.address,
-        "revision": 1,
-        "mode": int(Mode.DIRECT),
         "requestCommitment": call.request_commitment,
         "resultHash": OUTCOME.result_hash,
-        "units": {
-            "inputTokens": UNITS.input_tokens,
-            "outputTokens": UNITS.output_tokens,
-            "computeMs": UNITS.compute_ms,
-        },
-        "charge": CHARGE,
+        "outcome": pack_outcome(LoggedOutcome(1, Mode.DIRECT, UNITS, CHARGE)),
     }
     assert fulfilled.arguments == {
         "callId": call_id,

@@ -12,6 +12,7 @@ from tallystick.chain.types import Mined, Pending, SignedTransaction
 from tallystick.errors import ChainUnreachable, ContractRefused, DeploymentMismatch
 from tallystick.protocol.calls import CallState, CallStatus, DirectCall
 from tallystick.protocol.prices import NATIVE
+from tallystick.protocol.tiers import Tier
 
 from .bench import AMOUNT, CHARGE, ORACLE, OUTCOME, OWNER, PAYER, PRICES, STRANGER, NullBench, terms
 
@@ -92,9 +93,8 @@ def test_open_with_several_faults_names_the_first_as_the_contract_does(bench: Nu
     call = terms(bench, listing, seconds=-1, request_commitment=bytes(32))
     with pytest.raises(ContractRefused, match="Escrow_NotPayer"):
         bench.open(call, by=STRANGER, value=1)
-    with pytest.raises(ContractRefused, match="Escrow_WrongValue"):
+    with pytest.raises(ContractRefused, match="Escrow_EmptyCommitment"):
         bench.open(call, value=1)
-    refused_with(bench, call, "Escrow_EmptyCommitment")
     refused_with(bench, replace(call, request_commitment=keccak(b"x")), "Escrow_DeadlineOutOfRange")
 
 
@@ -276,3 +276,49 @@ def test_reset_is_noticed_by_verify_history(bench: NullBench) -> None:
 def test_null_chain_without_a_clock_uses_the_time_of_day() -> None:
     assert NullChain(5).domain.chain_id == 5
     assert NullChain().head().timestamp > 1_700_000_000
+
+
+# ---- fee, share and tiers, which the development marketplace has none of ---------------------------------------------
+
+
+def test_fulfil_divides_what_is_earned_by_the_fee_of_its_opening(bench: NullBench) -> None:
+    bench.null.set_fee(500, STRANGER.address)
+    listing = bench.null.publish(OWNER.address, ORACLE.address, keccak(b"manifest"), PRICES, oracle_share_bps=2_500)
+    call = terms(bench, listing)
+    bench.open(call)
+    bench.null.set_fee(0, STRANGER.address)
+    bench.null.broadcast(prepared(bench, call))
+    fee = CHARGE * 500 // 10_000
+    share = (CHARGE - fee) * 2_500 // 10_000
+    assert [bench.owed(wallet) for wallet in (STRANGER, ORACLE, OWNER, PAYER)] == [
+        fee,
+        share,
+        CHARGE - fee - share,
+        AMOUNT - CHARGE,
+    ]
+    assert state(bench, call) == CallState(CallStatus.FULFILLED, CHARGE, call.deadline, 500)
+
+
+@pytest.mark.parametrize(
+    ("fee_bps", "collector", "name"),
+    [(501, STRANGER.address, "Escrow_FeeTooHigh"), (1, "0x" + "0" * 40, "Escrow_ZeroCollector")],
+)
+def test_set_fee_that_can_not_be_is_refused(bench: NullBench, fee_bps: int, collector: str, name: str) -> None:
+    with pytest.raises(ContractRefused) as refused:
+        bench.null.set_fee(fee_bps, collector)
+    assert refused.value.name == name
+    call = opened(bench)
+    assert state(bench, call).fee_bps == 0
+
+
+def test_fulfil_above_the_tier_that_the_payer_reached_is_refused(bench: NullBench) -> None:
+    tiers = (Tier(1, 1_000),)
+    listing = bench.null.publish(OWNER.address, ORACLE.address, keccak(b"manifest"), PRICES, tiers=tiers)
+    first, second = (terms(bench, listing, salt=salt) for salt in (1, 2))
+    bench.open(first)
+    bench.open(second)
+    bench.null.broadcast(prepared(bench, first))
+    with pytest.raises(ContractRefused) as refused:
+        prepared(bench, second)
+    assert refused.value.arguments == {"actual": str(CHARGE), "maximum": str(CHARGE * 9 // 10)}
+    assert state(bench, second).status is CallStatus.OPEN

@@ -11,6 +11,7 @@ from tallystick.chain.types import Listing, Mined, Pending, Revision
 from tallystick.errors import ContractRefused, NodeError, UnknownListing, WrongRevision
 from tallystick.protocol.calls import CallState, CallStatus, DirectCall, Outcome
 from tallystick.protocol.prices import NATIVE, Units
+from tallystick.protocol.revisions import RevisionTerms
 
 from .bench import (
     AMOUNT,
@@ -62,7 +63,9 @@ def test_listing_after_publish_says_what_was_published(bench: Bench) -> None:
     listing = bench.publish()
     assert listing == before + 1 == bench.chain.listing_count()
     assert bench.chain.listing(listing) == Listing(listing, OWNER.address, ORACLE.address, 1, False)
-    assert bench.chain.revision(listing, 1) == Revision(listing, 1, MANIFEST, PRICES, "ipfs://manifest")
+    assert bench.chain.revision(listing, 1) == Revision(
+        listing, 1, RevisionTerms(ORACLE.address, MANIFEST, PRICES, "ipfs://manifest")
+    )
 
 
 def test_revision_after_revise_keeps_the_earlier_one(bench: Bench) -> None:
@@ -196,11 +199,14 @@ def test_open_on_withdrawn_listing_is_refused(bench: Bench) -> None:
     assert state(bench, call) == NONE
 
 
-def test_open_in_an_asset_that_is_not_native_is_refused(bench: Bench) -> None:
+def test_open_in_a_token_takes_no_value(bench: Bench) -> None:
     call = terms(bench, bench.publish(replace(PRICES, asset=OTHER_ASSET)), asset=OTHER_ASSET)
     with pytest.raises(ContractRefused) as refused:
         bench.open(call)
-    assert (refused.value.name, refused.value.arguments) == ("Escrow_AssetUnsupported", {"actual": OTHER_ASSET.lower()})
+    assert (refused.value.name, refused.value.arguments) == (
+        "Escrow_WrongValue",
+        {"actual": str(AMOUNT), "expected": "0"},
+    )
     assert state(bench, call) == NONE
 
 

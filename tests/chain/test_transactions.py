@@ -24,6 +24,8 @@ from tallystick.errors import (
     TransactionUnknown,
 )
 from tallystick.protocol.calls import CallStatus
+from tallystick.protocol.prices import NATIVE
+from tallystick.protocol.revisions import RevisionTerms
 from web3 import Web3
 
 from .bench import AMOUNT, FIRST_TIMER, ORACLE, OUTCOME, OWNER, PAYER, PRICES, GanacheBench, terms
@@ -350,8 +352,11 @@ def test_prepare_leaves_gas_for_books_that_are_emptied_meanwhile(ganache: Ganach
 
 REVERTING: dict[str, Callable[[GanacheBench, int], Any]] = {
     "Escrow_WrongValue": lambda bench, listing: bench.market.open_call(terms(bench, listing)),
-    "Registry_NotOwner": lambda bench, listing: bench.market.revise_listing(listing, b"\1" * 32, PRICES, ""),
+    "Registry_NotOwner": lambda bench, listing: bench.market.revise_listing(
+        listing, RevisionTerms(ORACLE.address, b"\1" * 32, PRICES)
+    ),
     "Escrow_NothingToWithdraw": lambda bench, _listing: bench.market.withdraw_owed("0x" + "00" * 20, PAYER.address),
+    "Escrow_ZeroReceiver": lambda bench, _listing: bench.market.withdraw_owed(NATIVE, "0x" + "00" * 20),
 }
 
 

@@ -322,10 +322,11 @@ def test_publish_at_no_price_is_refused_unless_it_is_meant(shell: Shell, prices:
     shell.run("publish", "nowhere", *prices, "--key", "dev:owner").assert_refused(InvalidSetting, "--free")
 
 
-def test_publish_of_a_revision_with_another_oracle_is_refused(shell: Shell) -> None:
+@pytest.mark.parametrize("share", ["100.01", "-1", "0.001", "nan", "half", ""])
+def test_publish_with_an_oracle_share_that_is_none_is_refused(shell: Shell, share: str) -> None:
     shell.deploy()
-    arguments = ("publish", "nowhere", "--revise", "1", "--oracle", "0x" + "11" * 20, "--key", "dev:owner")
-    shell.run(*arguments).assert_refused(InvalidSetting, "--oracle")
+    arguments = ("publish", "nowhere", "--free", f"--oracle-share={share}", "--key", "dev:owner")
+    shell.run(*arguments).assert_refused(InvalidSetting, "--oracle-share")
 
 
 def test_publish_of_a_folder_without_a_model_is_refused(shell: Shell) -> None:

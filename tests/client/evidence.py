@@ -18,6 +18,7 @@ from tallystick.protocol.hexes import to_hex
 from tallystick.protocol.prices import NATIVE, PriceSheet, Units
 from tallystick.protocol.receipts import Receipt
 from tallystick.protocol.requests import InferenceRequest
+from tallystick.protocol.revisions import RevisionTerms
 from tallystick.protocol.signatures import address_of
 
 ORACLE_KEY = PrivateKey(b"\x0c" * 32)
@@ -25,7 +26,7 @@ OTHER_KEY = PrivateKey(b"\x0d" * 32)
 PAYER = address_of(PrivateKey(b"\x0e" * 32))
 DOMAIN = Domain(1337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 PRICES = PriceSheet(NATIVE, 100, 10_000, 0, 0)
-REVISION = Revision(1, 2, b"\x21" * 32, PRICES, "")
+REVISION = Revision(1, 2, RevisionTerms(address_of(ORACLE_KEY), b"\x21" * 32, PRICES))
 PARAMETERS = {"top_k": 3, "max_tokens": 256, "dtype": "float32"}
 RESULT = {"label": "question", "scores": [{"label": "question", "score": 0.75}, {"label": "praise", "score": 0.25}]}
 UNITS = Units(6, 0, 12)

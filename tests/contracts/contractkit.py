@@ -26,6 +26,8 @@ TOKEN = to_checksum_address("0xdac17f958d2ee523a2206206994597c13d831ec7")
 UINT32, UINT40, UINT80, UINT96, UINT128 = (2**bits - 1 for bits in (32, 40, 80, 96, 128))
 WEEK = 7 * 24 * 3600
 GAS = 5_000_000
+CREATION_GAS = 10_000_000
+MAX_CODE_BYTES = 24_576
 MAX_FEE, TIP = 10 * 10**9, 10**9
 NONE, OPEN, FULFILLED, DECLINED, REFUNDED = range(5)
 MANIFEST = keccak(b"manifest")
@@ -41,6 +43,29 @@ class PriceSheet(NamedTuple):
     per_thousand_input_tokens: int = 2_000
     per_thousand_output_tokens: int = 6_000
     per_compute_second: int = 500
+
+
+class Tier(NamedTuple):
+    from_calls: int
+    discount_bps: int
+
+
+class Plan(NamedTuple):
+    credit_price: int = 100
+    credits: int = 10
+    tranches: int = 1
+    duration: int = 30 * 24 * 3600
+    interval: int = 0
+
+
+class RevisionTerms(NamedTuple):
+    oracle: str
+    oracle_share_bps: int = 0
+    manifest_hash: bytes = MANIFEST
+    prices: PriceSheet = PriceSheet()
+    tiers: tuple[Tier, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    metadata_uri: str = "ipfs://manifest"
 
 
 class Units(NamedTuple):
@@ -76,6 +101,33 @@ def price_of(sheet: PriceSheet, units: Units) -> int:
     return sheet.per_call + metered // 1000
 
 
+def discounted(price: int, bps: int) -> int:
+    """The price less a volume tier's discount, rounded down."""
+    return price * (10_000 - bps) // 10_000
+
+
+def packed_tiers(tiers: Sequence[Tier]) -> int:
+    packed = 0
+    for tier in tiers:
+        packed = packed << 56 | tier.from_calls << 16 | tier.discount_bps
+    return packed
+
+
+def price_words(terms: RevisionTerms) -> tuple[int, int]:
+    """A revision's prices as the catalogue keeps them, with the oracle's share and whether there are tiers."""
+    prices = terms.prices
+    rates = (
+        prices.per_compute_second << 160 | prices.per_thousand_output_tokens << 80 | prices.per_thousand_input_tokens
+    )
+    flag = 1 << 255 if terms.tiers else 0
+    return prices.per_call << 160 | int(prices.asset, 16), flag | terms.oracle_share_bps << 240 | rates
+
+
+def packed_outcome(revision: int, units: Units, charge: int) -> int:
+    """The last word of a direct call's log."""
+    return revision << 224 | units.input_tokens << 184 | units.output_tokens << 152 | units.compute_ms << 120 | charge
+
+
 def call_id_of(call: DirectCall, escrow: str, chain_id: int = 1337) -> bytes:
     """By eth-account's general encoder of typed data."""
     kinds = ["address", "uint256", "uint32", "address", "address", "uint128", "uint40", "bytes32"]
@@ -96,11 +148,20 @@ def abi_of(name: str) -> list[dict[str, Any]]:
     return abi
 
 
-ABIS = {name: abi_of(name) for name in ("Escrow", "ListingRegistry", "RejectingReceiverMock")}
+ABIS = {
+    name: abi_of(name)
+    for name in ("Escrow", "ListingRegistry", "EscrowLens", "RejectingReceiverMock", "TestStablecoin")
+}
 ERRORS = {
     function_abi_to_4byte_selector(entry): entry for abi in ABIS.values() for entry in abi if entry["type"] == "error"
 }
-EVENTS = {event_abi_to_log_topic(entry): entry for abi in ABIS.values() for entry in abi if entry["type"] == "event"}
+EVENTS = {
+    (event_abi_to_log_topic(entry), sum(item["indexed"] for item in entry["inputs"])): entry
+    for abi in ABIS.values()
+    for entry in abi
+    if entry["type"] == "event"
+}
+"""By first topic and number of further ones: ERC-20 and ERC-721 have one name for two events."""
 
 
 def plain(value: Any) -> Any:
@@ -137,7 +198,7 @@ class Event(NamedTuple):
 
 def decoded_event(log: dict[str, Any]) -> Event:
     topics = [bytes(topic) for topic in log["topics"]]
-    entry = EVENTS[topics[0]]
+    entry = EVENTS[topics[0], len(topics) - 1]
     indexed = [item for item in entry["inputs"] if item["indexed"]]
     others = [item for item in entry["inputs"] if not item["indexed"]]
     return Event(
@@ -253,10 +314,15 @@ def view(call: Any, *arguments: Any) -> Any:
 
 def create(container: Any, *arguments: Any, by: Any, value: int = 0) -> Any:
     """Deploy a contract that Brownie compiled."""
-    mined = send_raw(None, "0x" + container.deploy.encode_input(*arguments).removeprefix("0x"), by=by, value=value)
+    mined = send_raw(None, _creation(container, *arguments), by=by, value=value, gas=CREATION_GAS)
     assert mined.succeeded, decoded_error(mined.revert_data)
     address = web3.eth.get_transaction_receipt(mined.hash)["contractAddress"]
     return container.at(address) if web3.eth.get_code(address) else address
+
+
+def _creation(container: Any, *arguments: Any) -> str:
+    """Brownie links a library that a contract needs, once it has been created."""
+    return "0x" + str(container.deploy.encode_input(*arguments)).removeprefix("0x")
 
 
 def deployed() -> list[Any]:
@@ -291,6 +357,23 @@ REFUSALS: set[tuple[str, str]] = set()
 def refuses(function: str, error: str) -> Any:
     """Mark a test as the one that provokes `error` from `function`; the test fails where it does not."""
     return pytest.mark.refuses(function, error)
+
+
+LARGEST = PriceSheet(NATIVE, UINT96, UINT80, UINT80, UINT80)
+ROUNDED = {
+    "999 thousandths": (PriceSheet(NATIVE, 5, 1, 0, 0), Units(999, 0, 0), 5),
+    "1000 thousandths": (PriceSheet(NATIVE, 5, 1, 0, 0), Units(1000, 0, 0), 6),
+    "summed, then rounded": (PriceSheet(NATIVE, 0, 1, 1, 1), Units(500, 400, 100), 1),
+    "1999 thousandths": (PriceSheet(NATIVE, 0, 0, 1, 0), Units(0, 1999, 0), 1),
+    "a millisecond": (PriceSheet(NATIVE, 0, 0, 0, 1000), Units(0, 0, 1), 1),
+    "largest prices and units": (
+        LARGEST,
+        Units(UINT32, UINT32, UINT32),
+        UINT96 + 3 * UINT80 * UINT32 // 1000,
+    ),
+}
+rounded = pytest.mark.parametrize(("sheet", "units", "price"), ROUNDED.values(), ids=ROUNDED)
+"""Mark a test to run with price sheets and units whose price has to be rounded, or is the largest."""
 
 
 def accepted(call: Any, *arguments: Any, by: Any, value: int = 0, at: int | None = None) -> Mined:
@@ -357,7 +440,7 @@ def refused_raw(
 def refused_creation(container: Any, *arguments: Any, by: Any, error: str, details: Sequence[Any] = ()) -> None:
     """Try to create a contract, and fail unless its constructor reverts with exactly this error."""
     before = world()
-    data = "0x" + container.deploy.encode_input(*arguments).removeprefix("0x")
+    data = _creation(container, *arguments)
     with pytest.raises(RpcRefused) as refusal:
         rpc("eth_estimateGas", {"from": str(by), "data": data})
     assert decoded_error(_data_of(refusal.value)) == (error, plain(tuple(details)))
@@ -405,7 +488,7 @@ def balance_of(account: Any) -> int:
 
 def all_events(contract: Any) -> list[Event]:
     logs = web3.eth.get_logs({"address": contract.address, "fromBlock": 0, "toBlock": "latest"})
-    return [decoded_event(log) for log in logs if bytes(log["topics"][0]) in EVENTS]
+    return [decoded_event(log) for log in logs if (bytes(log["topics"][0]), len(log["topics"]) - 1) in EVENTS]
 
 
 def assert_books_balance(escrow: Any, surplus: int = 0) -> None:
@@ -420,12 +503,19 @@ def assert_books_balance(escrow: Any, surplus: int = 0) -> None:
         if event.name == "CallOpened":
             opened[call_id] = event.data["call"][5]
         elif event.name == "CallLogged":
-            charge = event.data["charge"]
+            charge = charge_of(event)
         elif event.name == "CallFulfilled":
             escrowed = opened.pop(call_id)
             assert charge + event.data["refund"] == escrowed
-            _add(credited, event.indexed["earner"], charge)
+            earner = event.indexed["earner"]
+            _add(credited, earner, charge)
             _add(credited, payer_of(escrow, call_id), event.data["refund"])
+        elif event.name == "EarningsSplit":
+            shares = {event.indexed["oracle"]: event.data["oracleAmount"]}
+            _add(shares, event.indexed["collector"], event.data["fee"])
+            for account, amount in shares.items():
+                _add(credited, earner, -amount)
+                _add(credited, account, amount)
         elif event.name in ("CallDeclined", "CallRefunded"):
             assert event.data["refund"] == opened.pop(call_id)
             _add(credited, event.indexed["payer"], event.data["refund"])
@@ -436,6 +526,11 @@ def assert_books_balance(escrow: Any, surplus: int = 0) -> None:
     for account, amount in credited.items():
         assert view(escrow.owed, account, NATIVE) == amount
     assert balance_of(escrow) == sum(opened.values()) + sum(credited.values()) + surplus
+
+
+def charge_of(logged: Event) -> int:
+    """The charge in the last word of a `CallLogged`."""
+    return int(logged.data["outcome"]) % 2**120
 
 
 def payer_of(escrow: Any, call_id: bytes) -> str:

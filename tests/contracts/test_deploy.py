@@ -11,7 +11,7 @@ from typing import Any
 
 import contractkit as kit
 import pytest
-from brownie import Escrow, accounts, web3
+from brownie import Escrow, EscrowLens, accounts, web3
 
 # An account of the chain's mnemonic, which is public: known to everybody, never to hold anything elsewhere.
 KEY = "0x6cbed15c793ce57650b9877cf6fa156fbef513c4e6134f022a85b1ffdd59b2a1"
@@ -47,7 +47,12 @@ def assert_deployed(deployment: dict[str, Any], sender: str, administrator: str)
     assert deployment.keys() == {"v", "chain_id", "genesis_hash", "contracts"}
     assert (deployment["v"], deployment["chain_id"]) == (1, 1337)
     assert deployment["genesis_hash"] == "0x" + bytes(web3.eth.get_block(0)["hash"]).hex()
-    names = {"escrow": "Escrow", "registry": "ListingRegistry"}
+    names = {
+        "escrow": "Escrow",
+        "registry": "ListingRegistry",
+        "lens": "EscrowLens",
+        "credit_plans": "CreditPlans",
+    }
     assert deployment["contracts"].keys() == names.keys()
     for key, name in names.items():
         contract = deployment["contracts"][key]
@@ -62,9 +67,12 @@ def assert_deployed(deployment: dict[str, Any], sender: str, administrator: str)
             "abi_hash": "0x" + kit.keccak(abi.encode()).hex(),
         }
         assert receipt["from"] == sender
-    escrow = Escrow.at(deployment["contracts"]["escrow"]["address"])
-    assert kit.view(escrow.registry) == deployment["contracts"]["registry"]["address"]
+    addresses = {key: contract["address"] for key, contract in deployment["contracts"].items()}
+    escrow = Escrow.at(addresses["escrow"])
+    assert kit.view(escrow.registry) == addresses["registry"]
     assert kit.view(escrow.owner) == administrator
+    assert bytes.fromhex(addresses["credit_plans"][2:]) in bytes(web3.eth.get_code(addresses["escrow"]))
+    assert kit.view(EscrowLens.at(addresses["lens"]).escrow) == addresses["escrow"]
 
 
 def test_deploy_from_the_first_account(deploy: Run, file: Path) -> None:
@@ -122,7 +130,7 @@ def test_deploy_that_fails(deploy: Run, file: Path, settings: dict[str, str], re
     assert kit.world() == before
 
 
-@pytest.mark.parametrize("name", ["Escrow", "ListingRegistry"])
+@pytest.mark.parametrize("name", ["Escrow", "EscrowLens", "ListingRegistry"])
 def test_exported_abi_is_the_compiled_one(name: str) -> None:
     """The Python package never imports Brownie; run scripts/export_abi.py where this fails."""
     exported = (ABI_FOLDER / f"{name}.json").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from typing import Any
 
 import contractkit as kit
 import pytest
-from contractkit import DirectCall, refuses
+from contractkit import DirectCall, RevisionTerms, refuses
 
 
 def test_decline_gives_all_back(escrow: Any, oracle: Any, owner: Any, payer: Any, open_call: DirectCall) -> None:
@@ -23,7 +23,7 @@ def test_decline_gives_all_back(escrow: Any, oracle: Any, owner: Any, payer: Any
             {"refund": open_call.amount},
         )
     ]
-    assert kit.view(escrow.callState, call_id) == (kit.DECLINED, 0, open_call.deadline)
+    assert kit.view(escrow.callState, call_id) == (kit.DECLINED, 0, open_call.deadline, 0)
     assert kit.view(escrow.owed, payer, kit.NATIVE) == open_call.amount
     assert kit.view(escrow.owed, owner, kit.NATIVE) == 0
 
@@ -93,7 +93,7 @@ def test_refund_a_second_after_the_deadline(
             {"refund": open_call.amount},
         )
     ]
-    assert kit.view(escrow.callState, call_id) == (kit.REFUNDED, 0, open_call.deadline)
+    assert kit.view(escrow.callState, call_id) == (kit.REFUNDED, 0, open_call.deadline, 0)
     assert kit.view(escrow.owed, payer, kit.NATIVE) == open_call.amount
     assert kit.view(escrow.owed, owner, kit.NATIVE) == 0
 
@@ -138,11 +138,10 @@ def test_refund_while_paused(escrow: Any, administrator: Any, stranger: Any, pay
 
 
 def test_refund_whatever_became_of_the_listing(
-    escrow: Any, registry: Any, owner: Any, stranger: Any, payer: Any, prices: Any, open_call: DirectCall
+    escrow: Any, registry: Any, owner: Any, stranger: Any, payer: Any, revision: RevisionTerms, open_call: DirectCall
 ) -> None:
     """M4: withdrawn, revised, sold and given to another oracle, it can't stand in the way."""
-    kit.accepted(registry.revise, open_call.listing_id, kit.MANIFEST, prices, "", by=owner)
-    kit.accepted(registry.setOracle, open_call.listing_id, stranger, by=owner)
+    kit.accepted(registry.revise, open_call.listing_id, revision._replace(oracle=stranger.address), by=owner)
     kit.accepted(registry.withdrawListing, open_call.listing_id, by=owner)
     kit.accepted(registry.transferFrom, owner, stranger, open_call.listing_id, by=owner)
     kit.accepted(escrow.refund, open_call, by=payer, at=open_call.deadline + 1)

@@ -8,20 +8,19 @@ from typing import Any
 import contractkit as kit
 import pytest
 from brownie import web3
-from contractkit import DirectCall, Outcome, PriceSheet, Units, refuses
+from contractkit import DirectCall, Outcome, PriceSheet, RevisionTerms, Units, refuses, rounded
 
 FREE = PriceSheet(per_call=0, per_thousand_input_tokens=0, per_thousand_output_tokens=0, per_compute_second=0)
-LARGEST = PriceSheet(kit.NATIVE, kit.UINT96, kit.UINT80, kit.UINT80, kit.UINT80)
 
 
 @pytest.fixture
 def open_under(
-    escrow: Any, registry: Any, owner: Any, payer: Any, terms: DirectCall
+    escrow: Any, registry: Any, owner: Any, payer: Any, revision: RevisionTerms, terms: DirectCall
 ) -> Callable[[PriceSheet, int], DirectCall]:
     """Open a call of `amount` under a new revision with these prices."""
 
     def open_it(prices: PriceSheet, amount: int) -> DirectCall:
-        kit.accepted(registry.revise, terms.listing_id, kit.MANIFEST, prices, "", by=owner)
+        kit.accepted(registry.revise, terms.listing_id, revision._replace(prices=prices), by=owner)
         call = terms._replace(revision=2, amount=amount)
         kit.fund(payer, amount + 10**18)
         kit.accepted(escrow.open, call, by=payer, value=amount)
@@ -45,12 +44,9 @@ def test_fulfil_charges_and_logs(
             "CallLogged",
             {"callId": call_id, "listingId": open_call.listing_id, "payer": payer.address},
             {
-                "revision": 1,
-                "mode": 0,
                 "requestCommitment": open_call.request_commitment,
                 "resultHash": kit.RESULT,
-                "units": (120, 35, 999),
-                "charge": charge,
+                "outcome": kit.packed_outcome(1, units, charge),
             },
         ),
         kit.Event(
@@ -60,7 +56,7 @@ def test_fulfil_charges_and_logs(
             {"refund": open_call.amount - charge, "receiptDigest": kit.RECEIPT_DIGEST},
         ),
     ]
-    assert kit.view(escrow.callState, call_id) == (kit.FULFILLED, charge, open_call.deadline)
+    assert kit.view(escrow.callState, call_id) == (kit.FULFILLED, charge, open_call.deadline, 0)
     assert kit.view(escrow.owed, owner, kit.NATIVE) == charge
     assert kit.view(escrow.owed, payer, kit.NATIVE) == open_call.amount - charge
     assert kit.view(escrow.owed, oracle, kit.NATIVE) == 0
@@ -79,7 +75,7 @@ def test_fulfil_log_is_found_by_its_topics(escrow: Any, oracle: Any, payer: Any,
         "listingId": terms.listing_id.to_bytes(32, "big"),
         "payer": bytes(12) + bytes.fromhex(payer.address[2:]),
     }[by]
-    signature = next(topic for topic, entry in kit.EVENTS.items() if entry["name"] == "CallLogged")
+    signature = next(topic for (topic, _), entry in kit.EVENTS.items() if entry["name"] == "CallLogged")
     filtered = [signature, None, None, None]
     filtered[1 + position] = topic
     logs = web3.eth.get_logs({"address": escrow.address, "fromBlock": 0, "topics": filtered})
@@ -188,21 +184,6 @@ def test_fulfil_without_units(escrow: Any, oracle: Any, prices: PriceSheet, open
     )
 
 
-ROUNDED = {
-    "999 thousandths": (PriceSheet(kit.NATIVE, 5, 1, 0, 0), Units(999, 0, 0), 5),
-    "1000 thousandths": (PriceSheet(kit.NATIVE, 5, 1, 0, 0), Units(1000, 0, 0), 6),
-    "summed, then rounded": (PriceSheet(kit.NATIVE, 0, 1, 1, 1), Units(500, 400, 100), 1),
-    "1999 thousandths": (PriceSheet(kit.NATIVE, 0, 0, 1, 0), Units(0, 1999, 0), 1),
-    "a millisecond": (PriceSheet(kit.NATIVE, 0, 0, 0, 1000), Units(0, 0, 1), 1),
-    "largest prices and units": (
-        LARGEST,
-        Units(kit.UINT32, kit.UINT32, kit.UINT32),
-        kit.UINT96 + 3 * kit.UINT80 * kit.UINT32 // 1000,
-    ),
-}
-rounded = pytest.mark.parametrize(("sheet", "units", "price"), ROUNDED.values(), ids=ROUNDED)
-
-
 @rounded
 def test_fulfil_at_the_rounded_price(
     escrow: Any,
@@ -255,23 +236,23 @@ def test_fulfil_beyond_a_type(escrow: Any, oracle: Any, open_call: DirectCall, w
 
 
 def test_fulfil_keeps_the_pinned_price_when_prices_fall(
-    escrow: Any, registry: Any, owner: Any, oracle: Any, prices: PriceSheet, open_call: DirectCall
+    escrow: Any, registry: Any, owner: Any, oracle: Any, revision: RevisionTerms, open_call: DirectCall
 ) -> None:
     """M9"""
-    kit.accepted(registry.revise, open_call.listing_id, kit.MANIFEST, FREE, "", by=owner)
-    charge = kit.price_of(prices, Units())
+    kit.accepted(registry.revise, open_call.listing_id, revision._replace(prices=FREE), by=owner)
+    charge = kit.price_of(revision.prices, Units())
     mined = kit.accepted(escrow.fulfil, open_call, Outcome(charge=charge), by=oracle)
-    assert mined.events[0].data["revision"] == 1
+    assert mined.events[0].data["outcome"] >> 224 == 1
     assert kit.view(escrow.owed, owner, kit.NATIVE) == charge
 
 
 @refuses("Escrow.fulfil", "Escrow_ChargeTooHigh")
 def test_fulfil_keeps_the_pinned_price_when_prices_rise(
-    escrow: Any, registry: Any, owner: Any, oracle: Any, prices: PriceSheet, open_call: DirectCall
+    escrow: Any, registry: Any, owner: Any, oracle: Any, revision: RevisionTerms, open_call: DirectCall
 ) -> None:
     """M9"""
-    kit.accepted(registry.revise, open_call.listing_id, kit.MANIFEST, LARGEST, "", by=owner)
-    maximum = kit.price_of(prices, Units())
+    kit.accepted(registry.revise, open_call.listing_id, revision._replace(prices=kit.LARGEST), by=owner)
+    maximum = kit.price_of(revision.prices, Units())
     kit.refused(
         escrow.fulfil,
         open_call,
@@ -315,10 +296,10 @@ def test_fulfil_after_the_listing_was_withdrawn(
 
 
 def test_fulfil_by_the_oracle_of_the_opening(
-    escrow: Any, registry: Any, owner: Any, oracle: Any, stranger: Any, open_call: DirectCall
+    escrow: Any, registry: Any, owner: Any, oracle: Any, stranger: Any, revision: RevisionTerms, open_call: DirectCall
 ) -> None:
     """M9: open calls keep their oracle."""
-    kit.accepted(registry.setOracle, open_call.listing_id, stranger, by=owner)
+    kit.accepted(registry.revise, open_call.listing_id, revision._replace(oracle=stranger.address), by=owner)
     kit.accepted(escrow.fulfil, open_call, Outcome(charge=1_000), by=oracle)
     assert kit.view(escrow.owed, owner, kit.NATIVE) == 1_000
 
@@ -352,10 +333,10 @@ def test_fulfil_by_another(
 
 @refuses("Escrow.fulfil", "Escrow_NotOracle")
 def test_fulfil_by_the_oracle_after(
-    escrow: Any, registry: Any, owner: Any, oracle: Any, stranger: Any, open_call: DirectCall
+    escrow: Any, registry: Any, owner: Any, oracle: Any, stranger: Any, revision: RevisionTerms, open_call: DirectCall
 ) -> None:
     """An owner can't move an open call to an oracle that the payer never named."""
-    kit.accepted(registry.setOracle, open_call.listing_id, stranger, by=owner)
+    kit.accepted(registry.revise, open_call.listing_id, revision._replace(oracle=stranger.address), by=owner)
     kit.refused(
         escrow.fulfil,
         open_call,
@@ -433,36 +414,3 @@ def test_fulfil_takes_no_ether(escrow: Any, oracle: Any, open_call: DirectCall) 
     """M1"""
     data = escrow.fulfil.encode_input(open_call, Outcome(charge=1))
     kit.refused_raw(escrow, data, by=oracle, value=1, function="Escrow.fulfil", error="")
-
-
-# ---- priceOf --------------------------------------------------------------------------------------------------------
-
-
-@rounded
-def test_price_of_any_revision(
-    escrow: Any,
-    registry: Any,
-    owner: Any,
-    listing: int,
-    prices: PriceSheet,
-    sheet: PriceSheet,
-    units: Units,
-    price: int,
-) -> None:
-    """M8: the view gives what fulfil allows."""
-    kit.accepted(registry.revise, listing, kit.MANIFEST, sheet, "", by=owner)
-    assert kit.view(escrow.priceOf, listing, 2, units) == price
-    assert kit.view(escrow.priceOf, listing, 1, units) == kit.price_of(prices, units)
-
-
-@refuses("Escrow.priceOf", "Registry_UnknownListing")
-def test_price_of_an_unknown_listing(escrow: Any, listing: int) -> None:
-    kit.refused_view(escrow.priceOf, 99, 1, Units(), error="Registry_UnknownListing", details=[99, listing])
-
-
-@refuses("Escrow.priceOf", "Registry_UnknownRevision")
-@pytest.mark.parametrize("revision", [0, 2])
-def test_price_of_an_unknown_revision(escrow: Any, listing: int, revision: int) -> None:
-    kit.refused_view(
-        escrow.priceOf, listing, revision, Units(), error="Registry_UnknownRevision", details=[revision, 1]
-    )

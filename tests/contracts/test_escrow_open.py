@@ -8,7 +8,7 @@ from typing import Any
 import contractkit as kit
 import pytest
 from brownie import Escrow, accounts
-from contractkit import DirectCall, PriceSheet, refuses
+from contractkit import DirectCall, RevisionTerms, refuses
 
 
 def test_open_escrows_the_amount(escrow: Any, payer: Any, terms: DirectCall) -> None:
@@ -24,7 +24,7 @@ def test_open_escrows_the_amount(escrow: Any, payer: Any, terms: DirectCall) -> 
             {"call": tuple(terms)},
         )
     ]
-    assert kit.view(escrow.callState, call_id) == (kit.OPEN, terms.amount, terms.deadline)
+    assert kit.view(escrow.callState, call_id) == (kit.OPEN, terms.amount, terms.deadline, 0)
     assert kit.balance_of(payer) == before - terms.amount - mined.fee
     assert kit.balance_of(escrow) == terms.amount
     assert kit.view(escrow.owed, payer, kit.NATIVE) == 0
@@ -34,7 +34,7 @@ def test_open_for_nothing(escrow: Any, payer: Any, terms: DirectCall) -> None:
     """A listing may be free; its calls are logged all the same."""
     free = terms._replace(amount=0)
     kit.accepted(escrow.open, free, by=payer)
-    assert kit.view(escrow.callState, kit.call_id_of(free, escrow.address)) == (kit.OPEN, 0, free.deadline)
+    assert kit.view(escrow.callState, kit.call_id_of(free, escrow.address)) == (kit.OPEN, 0, free.deadline, 0)
 
 
 def test_open_the_largest_amount(escrow: Any, payer: Any, terms: DirectCall) -> None:
@@ -161,27 +161,27 @@ def test_open_on_a_relisted_listing(escrow: Any, registry: Any, owner: Any, paye
 
 
 @refuses("Escrow.open", "Escrow_RevisionNotForSale")
-@pytest.mark.parametrize("revision", [0, 1, 3, kit.UINT32])
+@pytest.mark.parametrize("number", [0, 1, 3, kit.UINT32])
 def test_open_on_another_revision(
-    escrow: Any, registry: Any, owner: Any, payer: Any, prices: PriceSheet, terms: DirectCall, revision: int
+    escrow: Any, registry: Any, owner: Any, payer: Any, revision: RevisionTerms, terms: DirectCall, number: int
 ) -> None:
     """M9: only the newest revision is for sale."""
-    kit.accepted(registry.revise, terms.listing_id, kit.MANIFEST, prices, "", by=owner)
+    kit.accepted(registry.revise, terms.listing_id, revision, by=owner)
     kit.refused(
         escrow.open,
-        terms._replace(revision=revision),
+        terms._replace(revision=number),
         by=payer,
         value=terms.amount,
         error="Escrow_RevisionNotForSale",
-        details=[revision, 2],
+        details=[number, 2],
     )
 
 
 def test_open_on_the_newest_revision(
-    escrow: Any, registry: Any, owner: Any, payer: Any, prices: PriceSheet, terms: DirectCall
+    escrow: Any, registry: Any, owner: Any, payer: Any, revision: RevisionTerms, terms: DirectCall
 ) -> None:
     """M9"""
-    kit.accepted(registry.revise, terms.listing_id, kit.MANIFEST, prices, "", by=owner)
+    kit.accepted(registry.revise, terms.listing_id, revision, by=owner)
     kit.accepted(escrow.open, terms._replace(revision=2), by=payer, value=terms.amount)
 
 
@@ -199,12 +199,20 @@ def test_open_with_another_oracle(escrow: Any, payer: Any, oracle: Any, stranger
 
 @refuses("Escrow.open", "Escrow_WrongOracle")
 def test_open_with_the_oracle_before(
-    escrow: Any, registry: Any, owner: Any, payer: Any, oracle: Any, stranger: Any, terms: DirectCall
+    escrow: Any,
+    registry: Any,
+    owner: Any,
+    payer: Any,
+    oracle: Any,
+    stranger: Any,
+    revision: RevisionTerms,
+    terms: DirectCall,
 ) -> None:
-    kit.accepted(registry.setOracle, terms.listing_id, stranger, by=owner)
+    """M9: it runs the revision before, which is not for sale any more."""
+    kit.accepted(registry.revise, terms.listing_id, revision._replace(oracle=stranger.address), by=owner)
     kit.refused(
         escrow.open,
-        terms,
+        terms._replace(revision=2),
         by=payer,
         value=terms.amount,
         error="Escrow_WrongOracle",
@@ -224,20 +232,23 @@ def test_open_in_another_asset(escrow: Any, payer: Any, terms: DirectCall) -> No
     )
 
 
-@refuses("Escrow.open", "Escrow_AssetUnsupported")
-def test_open_in_a_token(
-    escrow: Any, registry: Any, owner: Any, payer: Any, prices: PriceSheet, terms: DirectCall
-) -> None:
-    in_tokens = prices._replace(asset=kit.TOKEN)
-    kit.accepted(registry.revise, terms.listing_id, kit.MANIFEST, in_tokens, "", by=owner)
-    kit.refused(
-        escrow.open,
-        terms._replace(asset=kit.TOKEN, revision=2),
-        by=payer,
-        value=terms.amount,
-        error="Escrow_AssetUnsupported",
-        details=[kit.TOKEN],
-    )
+@pytest.fixture
+def in_tokens(registry: Any, owner: Any, revision: RevisionTerms, terms: DirectCall) -> DirectCall:
+    """The terms of a call that is priced in an asset without code."""
+    priced = revision._replace(prices=revision.prices._replace(asset=kit.TOKEN))
+    kit.accepted(registry.revise, terms.listing_id, priced, by=owner)
+    return terms._replace(asset=kit.TOKEN, revision=2)
+
+
+def test_open_in_an_asset_without_code(escrow: Any, payer: Any, in_tokens: DirectCall) -> None:
+    """M1: what is no token can't be paid with."""
+    kit.refused(escrow.open, in_tokens, by=payer, error="")
+
+
+@refuses("Escrow.open", "Escrow_WrongValue")
+def test_open_in_a_token_with_ether(escrow: Any, payer: Any, in_tokens: DirectCall) -> None:
+    """M1: ether sent along with a token's call would be in no book."""
+    kit.refused(escrow.open, in_tokens, by=payer, value=1, error="Escrow_WrongValue", details=[1, 0])
 
 
 @refuses("Escrow.open", "Escrow_CallNotInState")
@@ -304,7 +315,7 @@ def test_call_id_of_binds_each_term(escrow: Any, terms: DirectCall, field: str) 
 
 
 @pytest.fixture(scope="module")
-def second_escrow(registry: Any, administrator: Any) -> Any:
+def second_escrow(credit_plans: Any, registry: Any, administrator: Any) -> Any:
     return kit.create(Escrow, registry, administrator, by=accounts[0])
 
 
@@ -326,4 +337,4 @@ def test_fulfil_on_another_contract(escrow: Any, second_escrow: Any, oracle: Any
 @pytest.mark.parametrize("word", ["unopened", "zero"])
 def test_call_state_of_an_unknown_call(escrow: Any, terms: DirectCall, word: str) -> None:
     call_id = kit.call_id_of(terms, escrow.address) if word == "unopened" else bytes(32)
-    assert kit.view(escrow.callState, call_id) == (kit.NONE, 0, 0)
+    assert kit.view(escrow.callState, call_id) == (kit.NONE, 0, 0, 0)

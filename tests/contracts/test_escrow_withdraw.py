@@ -15,7 +15,7 @@ from brownie import (
     ReturnBombReceiverMock,
     accounts,
 )
-from contractkit import DirectCall, Outcome, PriceSheet, refuses
+from contractkit import DirectCall, Outcome, RevisionTerms, refuses
 
 EARNED = 1_000
 FORCED = 12_345
@@ -128,6 +128,12 @@ def test_withdraw_another_asset(escrow: Any, owner: Any, earned: int) -> None:
     )
 
 
+@refuses("Escrow.withdraw", "Escrow_ZeroReceiver")
+def test_withdraw_to_nobody(escrow: Any, owner: Any, earned: int) -> None:
+    """M5: what goes to the zero address is lost."""
+    kit.refused(escrow.withdraw, kit.NATIVE, kit.NATIVE, by=owner, error="Escrow_ZeroReceiver")
+
+
 @refuses("Escrow.withdraw", "Escrow_TransferFailed")
 def test_withdraw_to_the_escrow_itself(escrow: Any, owner: Any, earned: int) -> None:
     kit.refused(
@@ -145,13 +151,13 @@ def test_withdraw_to_the_escrow_itself(escrow: Any, owner: Any, earned: int) -> 
 
 @pytest.fixture
 def earned_by(
-    escrow: Any, registry: Any, oracle: Any, payer: Any, stranger: Any, prices: PriceSheet, terms: DirectCall
+    escrow: Any, registry: Any, oracle: Any, payer: Any, stranger: Any, revision: RevisionTerms, terms: DirectCall
 ) -> Callable[[Any], Any]:
     """Create a hostile contract of a kind that owns a listing and has earned from a call."""
 
     def earn(kind: Any) -> Any:
         hostile = kit.create(kind, by=accounts[0])
-        data = registry.publish.encode_input(oracle, kit.MANIFEST, prices, "")
+        data = registry.publish.encode_input(revision)
         kit.accepted(hostile.execute, registry, 0, data, by=stranger)
         call = terms._replace(listing_id=kit.view(registry.listingCount))
         kit.accepted(escrow.open, call, by=payer, value=call.amount)
@@ -311,11 +317,11 @@ def test_books_after_many_calls(
     stranger: Any,
     owner: Any,
     oracle: Any,
-    prices: PriceSheet,
+    revision: RevisionTerms,
     terms: DirectCall,
 ) -> None:
     """M1: whatever happened to twelve calls of two payers on two listings, in the end everybody has been paid."""
-    kit.accepted(registry.publish, oracle, kit.MANIFEST, prices, "", by=payer)
+    kit.accepted(registry.publish, revision, by=payer)
     payers = {payer.address: payer, stranger.address: stranger}
     calls = [
         terms._replace(

@@ -106,10 +106,10 @@ def test_prices(harness: Any, vector: dict[str, Any]) -> None:
 
 
 @each("prices")
-def test_prices_of_the_escrow(escrow: Any, registry: Any, owner: Any, oracle: Any, vector: dict[str, Any]) -> None:
+def test_prices_of_the_lens(lens: Any, registry: Any, owner: Any, oracle: Any, vector: dict[str, Any]) -> None:
     """E5, M8: what a stored revision gives is what the library gives."""
-    kit.accepted(registry.publish, oracle, kit.MANIFEST, sheet_of(vector), "", by=owner)
-    assert kit.view(escrow.priceOf, 1, 1, units_of(vector["units"])) == int(vector["price"])
+    kit.accepted(registry.publish, kit.RevisionTerms(oracle.address, prices=sheet_of(vector)), by=owner)
+    assert kit.view(lens.priceOf, 1, 1, units_of(vector["units"]), 0) == int(vector["price"])
 
 
 @each("call_ids")

@@ -35,9 +35,10 @@ from tallystick.protocol.canonical import canonical_bytes
 from tallystick.protocol.commitments import parameters_hash, result_hash
 from tallystick.protocol.prices import NATIVE, Units
 from tallystick.protocol.signatures import recover
+from tallystick.protocol.tiers import Tier
 from tallystick.store.records import Abandoned, Decline, Fulfil, Queued, Reservation
 
-from .kit import CALL_SECONDS, MARGIN, ORACLE, PAYER, PRICES, STRANGER, TEXT, Order, Shop
+from .kit import CALL_SECONDS, MARGIN, ORACLE, OWNER, PAYER, PRICES, STRANGER, TEXT, Order, Shop
 
 POSTING_MARGIN = 5
 """The default: seconds that are left for a posting, or its call is not answered."""
@@ -530,6 +531,17 @@ def test_record_charges_what_was_used_and_not_the_worst_case(shop: Shop) -> None
     receipt = shop.answered(shop.opened()).signed.receipt
     assert receipt.units == Units(6, 0, 500)
     assert receipt.charge == receipt.cumulative_spend == PRICES.price_of(receipt.units) == 1_000 + 300 + 1_000
+
+
+def test_record_of_a_revision_with_tiers_charges_the_lowest_price(shop: Shop) -> None:
+    """M3: whichever tier holds when it is posted, the contract takes it."""
+    tiers = (Tier(1, 500), Tier(100, 1_000))
+    shop.listing = shop.chain.publish(OWNER.address, ORACLE.address, shop.runner.manifest_hash, PRICES, tiers=tiers)
+    order = shop.opened()
+    receipt = shop.answered(order).signed.receipt
+    assert receipt.charge == PRICES.price_of(receipt.units) * 9 // 10
+    shop.poster().round()
+    assert shop.state(order).status is CallStatus.FULFILLED
 
 
 def test_record_never_charges_more_than_the_escrow(shop: Shop) -> None:

@@ -65,7 +65,7 @@ from tests.metering.kit import (
 )
 
 BREAKS = "this breaks the model"
-SECRET_TEXT = "my account number is 4711"
+SECRET_TEXT = "my account number is MK-4711-QX"
 
 
 class Killed(BaseException):
@@ -1051,7 +1051,7 @@ def test_what_can_be_asked_shows_neither_request_nor_result_nor_salt(oracle: Ora
         [service.call(answer.call_id), service.receipts(0, 10), service.models(), dict(service.counts())]
     )
     shown += json.dumps(service.call(call_id(oracle, reserved)))
-    assert "4711" not in shown
+    assert "MK-4711-QX" not in shown
     assert order.payment.salt.hex() not in shown
     assert "score" not in shown
 
@@ -1121,7 +1121,7 @@ def test_refusals_and_logs_never_show_the_text(oracle: Oracle, caplog: pytest.Lo
             oracle.send(order, **changes)
         errors.append(str(caught.value.body()))
     shown = "".join(errors) + caplog.text + "".join(str(vars(record)) for record in caplog.records)
-    assert "4711" not in shown
+    assert "MK-4711-QX" not in shown
     assert order.payment.salt.hex() not in shown
     assert ORACLE.key.secret.hex() not in shown
 

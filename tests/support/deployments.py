@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tallystick.chain.abi import ABI_HASHES
+from tallystick.chain.deployment import CONTRACTS
 from tallystick.protocol.hexes import checksum_address, to_hex
 
 
@@ -19,9 +20,9 @@ def write_deployment(path: Path, *, chain_id: int = 1337, **abi_hashes: bytes) -
             "block_hash": to_hex(bytes([number]) * 32),
             "transaction": to_hex(bytes([number + 16]) * 32),
             "code_hash": to_hex(bytes([number + 32]) * 32),
-            "abi_hash": to_hex(abi_hashes.get(name, known)),
+            "abi_hash": to_hex(abi_hashes.get(name, ABI_HASHES.get(name, bytes(32)))),
         }
-        for number, (name, known) in enumerate(ABI_HASHES.items(), start=1)
+        for number, name in enumerate(CONTRACTS, start=1)
     }
     value = {"v": 1, "chain_id": chain_id, "genesis_hash": to_hex(b"\x77" * 32), "contracts": contracts}
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from tallystick.devnet.processes import Process, start, wait_until
 from tallystick.inference.manifest import write_manifest
 from tallystick.inference.null import null_manifest
 from tallystick.protocol.prices import NATIVE, PriceSheet
+from tallystick.protocol.revisions import RevisionTerms
 
 from tests.support.null_oracle import RUNS
 from tests.support.ports import free_port
@@ -60,10 +61,10 @@ class World:
         owner, oracle = development_wallet("owner", 1337), development_wallet("oracle", 1337)
         transactions = self.market.transactions
         if revise is not None:
-            function = self.market.revise_listing(revise, manifest_hash, prices, "")
+            function = self.market.revise_listing(revise, RevisionTerms(oracle.address, manifest_hash, prices))
             transactions.send_and_wait(transactions.prepare(owner, function))
             return revise
-        function = self.market.publish_listing(oracle.address, manifest_hash, prices, "")
+        function = self.market.publish_listing(RevisionTerms(oracle.address, manifest_hash, prices))
         return self.market.published_in(transactions.send_and_wait(transactions.prepare(owner, function)))
 
     def null_listing(self) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 from tallystick.audit.archives import Archive, read_archive
 from tallystick.audit.disclosures import DisclosureCheck, Rerun, check_disclosures, note_compute_time
 from tallystick.audit.findings import Evidence, Findings
-from tallystick.audit.kinds import ChainKind
+from tallystick.audit.kinds import CallKind, ChainKind
 from tallystick.audit.node import Node, View
 from tallystick.audit.receipts import CheckedReceipts, check_receipts
 from tallystick.audit.reconcile import reconcile
@@ -19,6 +19,7 @@ from tallystick.chain.deployment import Deployment
 from tallystick.chain.events import DEFAULT_PAGE_BLOCKS, ChainEvent
 from tallystick.errors import UndecodableLog
 from tallystick.protocol.hexes import to_hex
+from tallystick.protocol.prices import NATIVE
 
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds that the node has for each answer."""
@@ -75,17 +76,26 @@ def _audit(
         receipts.proven, rerun, findings, lambda done, total: tell("disclosures", done, total)
     )
     note_compute_time(history, findings)
+    _note_settled(history, findings)
 
-    balance = view.native_balance()
+    balances = {asset: view.balance(asset) for asset in (NATIVE, *history.ledger.assets())}
     _check_unchanged(node, view, findings)
     return AuditReport(
         deployment.chain_id,
         deployment.escrow.address,
         view.block,
         _rows(history, receipts, disclosures, findings),
-        asset_totals(history, balance),
+        asset_totals(history, balances),
         tuple(findings),
     )
+
+
+def _note_settled(history: History, findings: Findings) -> None:
+    if history.calls.settled:
+        findings.add(
+            CallKind.SETTLEMENT_UNCHECKED,
+            f"{history.calls.settled} calls were charged to channels, keys or credits.",
+        )
 
 
 def _told(events: Iterator[ChainEvent], first: int, last: int, tell: Progress) -> Iterator[ChainEvent]:

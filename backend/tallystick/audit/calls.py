@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from tallystick.audit.earnings import Earnings
 from tallystick.audit.endings import fulfilment_faults, give_back_faults, log_faults
 from tallystick.audit.findings import Evidence, Findings
 from tallystick.audit.kinds import CallKind
@@ -21,15 +23,22 @@ from tallystick.protocol.encoding import Domain
 class DirectCalls:
     """A step that breaks a rule is entered as it was logged; one that can't follow from the call's state moves nothing."""
 
-    def __init__(self, findings: Findings, ledger: Ledger, listings: Listings, domain: Domain) -> None:
+    def __init__(
+        self, findings: Findings, ledger: Ledger, listings: Listings, earnings: Earnings, domain: Domain
+    ) -> None:
         self._findings = findings
         self._ledger = ledger
         self._listings = listings
+        self._earnings = earnings
         self._domain = domain
         self._records: dict[bytes, CallRecord] = {}
         self._unpaid: dict[bytes, Logged] = {}
         """Logs of the transaction that is being replayed whose fulfilment has not come yet."""
+        self._charged: Counter[tuple[str, int]] = Counter()
+        """Calls by payer and listing that were charged for, as far as its revisions have volume tiers."""
         self._paused = False
+        self.settled = 0
+        """Calls that were charged to channels, keys and credits."""
         self.handlers = {
             ("escrow", "CallOpened"): self._on_opened,
             ("escrow", "CallLogged"): self._on_logged,
@@ -50,7 +59,7 @@ class DirectCalls:
     def _on_opened(self, event: ChainEvent, block: Block) -> None:
         terms = call_terms(event)
         pinned = self._listings.revision(terms.listing_id, terms.revision)
-        opening = Opening.from_event(event, block, pinned)
+        opening = Opening.from_event(event, block, pinned, self._earnings.fee_bps)
         if opening.call_id in self._records:
             first = self._records[opening.call_id].opening.evidence.block
             self._findings.add(CallKind.CALL_OPENED_TWICE, f"The call was opened before, in block {first}.", event)
@@ -61,13 +70,13 @@ class DirectCalls:
         self._ledger.escrow(terms.asset, terms.amount)
 
     def _on_logged(self, event: ChainEvent, block: Block) -> None:
-        logged = Logged.from_event(event, block)
-        if logged.mode != Mode.DIRECT:
-            self._findings.add(
-                CallKind.LOG_MODE_UNSUPPORTED,
-                f"The call was logged as paid in mode {logged.mode}; only {Mode.DIRECT.value} (direct) exists.",
-                event,
-            )
+        try:
+            logged = Logged.from_event(event, block)
+        except ValueError as error:
+            self._findings.add(CallKind.LOG_MODE_UNSUPPORTED, f"The call's outcome can't be read: {error}.", event)
+            return
+        if logged.mode is not Mode.DIRECT:
+            self._on_settled(logged)
             return
         record = self._known(event)
         if record is None:
@@ -79,9 +88,19 @@ class DirectCalls:
                 event,
             )
             return
-        self._report(event, log_faults(record.opening, logged))
+        terms, pinned = record.opening.terms, record.opening.pinned
+        self._report(event, log_faults(record.opening, logged, self._charged[terms.payer, terms.listing_id]))
+        if pinned is not None and pinned.terms.tiers:
+            self._charged[terms.payer, terms.listing_id] += 1
         self._records[logged.call_id] = replace(record, logged=logged)
         self._unpaid[logged.call_id] = logged
+
+    def _on_settled(self, logged: Logged) -> None:
+        """Its money is its account's; here it counts towards volume tiers."""
+        self.settled += 1
+        revision = self._listings.revision(logged.listing_id, logged.revision)
+        if logged.mode is not Mode.CREDITS and revision is not None and revision.terms.tiers:
+            self._charged[logged.payer, logged.listing_id] += 1
 
     def _on_fulfilled(self, event: ChainEvent, _block: Block) -> None:
         logged = self._unpaid.pop(event.arguments["callId"], None)
@@ -102,6 +121,7 @@ class DirectCalls:
         self._ledger.release(terms.asset, terms.amount)
         self._ledger.charge(terms.asset, ending.earner, ending.charge)
         self._ledger.refund(terms.asset, terms.payer, ending.refund)
+        self._earnings.earned_by_call(event, record.opening, ending)
 
     def _on_declined(self, event: ChainEvent, block: Block) -> None:
         values = event.arguments

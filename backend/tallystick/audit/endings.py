@@ -12,8 +12,8 @@ from tallystick.protocol.hexes import to_hex
 from tallystick.protocol.prices import Units
 
 
-def log_faults(opening: Opening, logged: Logged) -> Iterator[Fault]:
-    """Every rule that a direct call's public log breaks."""
+def log_faults(opening: Opening, logged: Logged, calls_before: int) -> Iterator[Fault]:
+    """Every rule that a direct call's public log breaks; `calls_before` decides the volume tier."""
     terms = opening.terms
     pairs = {
         "listing": (logged.listing_id, terms.listing_id),
@@ -31,14 +31,14 @@ def log_faults(opening: Opening, logged: Logged) -> Iterator[Fault]:
             CallKind.FULFILLED_LATE,
             f"The call was charged at {logged.block.timestamp}; its deadline was {terms.deadline}.",
         )
-    yield from charge_faults(opening, logged)
+    yield from charge_faults(opening, logged, calls_before)
 
 
-def charge_faults(opening: Opening, logged: Logged) -> Iterator[Fault]:
+def charge_faults(opening: Opening, logged: Logged, calls_before: int) -> Iterator[Fault]:
     """Rule M3: at most the escrow, and at most the pinned price for the posted units. Amounts in atomic units."""
     if logged.charge > opening.terms.amount:
         yield CallKind.CHARGE_ABOVE_ESCROW, f"The charge is {logged.charge}; {opening.terms.amount} was escrowed."
-    price = pinned_price(opening, logged.units)
+    price = pinned_price(opening, logged.units, calls_before)
     if price is not None and logged.charge > price:
         yield (
             CallKind.CHARGE_ABOVE_PRICE,
@@ -46,9 +46,12 @@ def charge_faults(opening: Opening, logged: Logged) -> Iterator[Fault]:
         )
 
 
-def pinned_price(opening: Opening, units: Units) -> int | None:
-    """What the pinned revision asks for `units`, in atomic units; None if there never was such a revision."""
-    return opening.pinned.prices.price_of(units) if opening.pinned is not None else None
+def pinned_price(opening: Opening, units: Units, calls_before: int = 0) -> int | None:
+    """What the pinned revision asks for `units` after `calls_before` calls of the payer, in atomic units.
+
+    None if there never was such a revision.
+    """
+    return opening.pinned.terms.price_of(units, calls_before) if opening.pinned is not None else None
 
 
 def fulfilment_faults(opening: Opening, ending: Fulfilled, listing: Listing | None) -> Iterator[Fault]:

@@ -53,10 +53,10 @@ class ListingKind(Kind):
         ERROR,
         "Something refers to a listing that was never published, or whose publication the node hides.",
     )
-    ORACLE_EMPTY = ERROR, "A listing has the zero address as its oracle: nobody can answer its calls."
-    ORACLE_CHANGE_MISMATCH = (
+    ORACLE_EMPTY = ERROR, "A revision has the zero address as its oracle: nobody can answer its calls."
+    REVISION_INCONSISTENT = (
         ERROR,
-        "An oracle was replaced that did not run the listing: a change before it is missing.",
+        "The oracle by which a revision is searched differs from its terms: that oracle won't find it.",
     )
     OWNER_MISMATCH = (
         ERROR,
@@ -108,6 +108,11 @@ class CallKind(Kind):
     CALL_LOGGED_TWICE = ERROR, "One call was logged more than once (rule M3)."
     CALL_ENDED_TWICE = ERROR, "One call ended more than once: somebody is paid out of the funds of others (rule M3)."
     LOG_MODE_UNSUPPORTED = ERROR, "A call was logged as paid in a way that these contracts don't have."
+    SETTLEMENT_UNCHECKED = (
+        NOTE,
+        "Calls that were charged to channels, keys or credits are accounted for as sums only: their prices, limits and "
+        "receipts are unchecked.",
+    )
     LOG_CONTRADICTS_TERMS = ERROR, "A call's public log differs from the terms that its payer opened it with (rule E1)."
     RESULT_EMPTY = ERROR, "The payer was charged without a result (rule M4)."
     CHARGE_ABOVE_ESCROW = ERROR, "The payer was charged more than was escrowed for the call (rule M3)."
@@ -145,7 +150,24 @@ class MoneyKind(Kind):
         "The escrow holds more than it owes. Anybody can force ether into a contract, and nobody can take it out again. "
         "A node that hides the openings of calls would look the same; asking a second node rules that out.",
     )
-    ASSET_UNSUPPORTED = ERROR, "Funds moved in an asset that this escrow can't hold, so they can't be accounted for."
+    BALANCE_UNREADABLE = (
+        WARNING,
+        "A token does not tell what the escrow holds of it: whether everybody can be paid in it is unknown.",
+    )
+    SPLIT_WRONG = (
+        ERROR,
+        "An earning was divided otherwise than the fee of the call's opening and the revision's share say.",
+    )
+    SPLIT_MISSING = ERROR, "The collector's or the oracle's part of an earning was kept from them."
+    FEE_TOO_HIGH = ERROR, "The protocol's fee was set above the cap that the escrow has for ever."
+    ACCOUNT_UNKNOWN = (
+        ERROR,
+        "Money moved on a channel or on credits that were never opened or bought, or whose opening the node hides.",
+    )
+    ACCOUNT_OVERDRAWN = (
+        ERROR,
+        "More left a channel or a credit position than was paid in: it belongs to others (rule M3).",
+    )
     OWED_DIFFERS = ERROR, "The contract owes an account another amount than history gives: money was lost or made up."
     CALL_STATE_DIFFERS = (
         ERROR,

@@ -51,6 +51,13 @@ class Ledger:
         """An escrow ended; charge and refund are entered beside this."""
         self._move(asset, open=-amount)
 
+    def move(self, asset: str, sender: str, receiver: str, amount: int) -> None:
+        """A part of an earning goes on to another. An excess over what is owed shows as an imbalance of the asset."""
+        taken = min(amount, self._owed[sender, asset])
+        self._owed[sender, asset] -= taken
+        self._owed[receiver, asset] += amount
+        self._move(asset, owed=amount - taken)
+
     def pay_out(self, asset: str, account: str, amount: int) -> None:
         """A withdrawal. What is owed never falls below zero: an excess shows as an imbalance of the asset."""
         taken = min(amount, self._owed[account, asset])

@@ -1,17 +1,15 @@
-"""The catalogue as the registry's events tell it: listings, their owners, oracles, sale state and revisions."""
+"""The catalogue as the registry's events tell it: listings, their owners, sale state, and revisions with their oracles."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from tallystick.audit.findings import Findings
 from tallystick.audit.kinds import ListingKind
 from tallystick.chain.events import ChainEvent
 from tallystick.chain.types import Block, Listing, Revision
 from tallystick.protocol.hexes import ZERO_ADDRESS
-from tallystick.protocol.prices import PriceSheet
+from tallystick.protocol.revisions import RevisionTerms
 
 
 class Listings:
@@ -27,7 +25,6 @@ class Listings:
             ("registry", "ListingPublished"): self._on_published,
             ("registry", "RevisionAdded"): self._on_revision,
             ("registry", "Transfer"): self._on_transfer,
-            ("registry", "OracleChanged"): self._on_oracle_changed,
             ("registry", "ListingWithdrawn"): self._on_withdrawn,
             ("registry", "ListingRelisted"): self._on_relisted,
         }
@@ -49,7 +46,7 @@ class Listings:
     # ---- rules --------------------------------------------------------------------------------------------------------
 
     def _on_published(self, event: ChainEvent, _block: Block) -> None:
-        listing_id, oracle = event.arguments["listingId"], event.arguments["oracle"]
+        listing_id = event.arguments["listingId"]
         expected = max(self._listings, default=0) + 1
         if listing_id != expected:
             self._findings.add(
@@ -59,8 +56,7 @@ class Listings:
             )
         if listing_id in self._listings:
             return
-        self._check_oracle(event, oracle)
-        self._listings[listing_id] = Listing(listing_id, ZERO_ADDRESS, oracle, 0, withdrawn=False)
+        self._listings[listing_id] = Listing(listing_id, ZERO_ADDRESS, ZERO_ADDRESS, 0, withdrawn=False)
         self._published[listing_id] = event
 
     def _on_revision(self, event: ChainEvent, _block: Block) -> None:
@@ -82,20 +78,10 @@ class Listings:
                 f"Listing {listing.listing_id} got a revision {number}; the next is {expected}.",
                 event,
             )
-        if not any(arguments["manifestHash"]):
-            self._findings.add(
-                ListingKind.MANIFEST_EMPTY,
-                f"The manifest hash of listing {listing.listing_id}, revision {number}, is zero.",
-                event,
-            )
-        self._revisions[listing.listing_id, number] = Revision(
-            listing.listing_id,
-            number,
-            arguments["manifestHash"],
-            price_sheet(arguments["prices"]),
-            arguments["metadataURI"],
-        )
-        self._listings[listing.listing_id] = replace(listing, latest_revision=number)
+        terms = RevisionTerms.from_arguments(arguments["terms"])
+        self._check_terms(event, listing.listing_id, number, terms)
+        self._revisions[listing.listing_id, number] = Revision(listing.listing_id, number, terms)
+        self._listings[listing.listing_id] = replace(listing, latest_revision=number, oracle=terms.oracle)
 
     def _on_transfer(self, event: ChainEvent, _block: Block) -> None:
         sender, receiver = event.arguments["from"], event.arguments["to"]
@@ -116,20 +102,6 @@ class Listings:
                 ListingKind.LISTING_BURNED, f"Listing {listing.listing_id} went from {sender} to nobody.", event
             )
         self._listings[listing.listing_id] = replace(listing, owner=receiver)
-
-    def _on_oracle_changed(self, event: ChainEvent, _block: Block) -> None:
-        previous, oracle = event.arguments["previous"], event.arguments["oracle"]
-        listing = self._known(event, event.arguments["listingId"])
-        if listing is None:
-            return
-        if previous != listing.oracle:
-            self._findings.add(
-                ListingKind.ORACLE_CHANGE_MISMATCH,
-                f"Listing {listing.listing_id} changed its oracle from {previous}; it was run by {listing.oracle}.",
-                event,
-            )
-        self._check_oracle(event, oracle)
-        self._listings[listing.listing_id] = replace(listing, oracle=oracle)
 
     def _on_withdrawn(self, event: ChainEvent, _block: Block) -> None:
         self._set_withdrawn(event, withdrawn=True)
@@ -176,21 +148,23 @@ class Listings:
             )
         return listing
 
-    def _check_oracle(self, event: ChainEvent, oracle: str) -> None:
-        if oracle == ZERO_ADDRESS:
+    def _check_terms(self, event: ChainEvent, listing_id: int, number: int, terms: RevisionTerms) -> None:
+        if not any(terms.manifest_hash):
             self._findings.add(
-                ListingKind.ORACLE_EMPTY,
-                f"Listing {event.arguments['listingId']} has the zero address as its oracle.",
+                ListingKind.MANIFEST_EMPTY,
+                f"The manifest hash of listing {listing_id}, revision {number}, is zero.",
                 event,
             )
-
-
-def price_sheet(prices: Mapping[str, Any]) -> PriceSheet:
-    """From the components of an event's price sheet, by their ABI names."""
-    return PriceSheet(
-        prices["asset"],
-        prices["perCall"],
-        prices["perThousandInputTokens"],
-        prices["perThousandOutputTokens"],
-        prices["perComputeSecond"],
-    )
+        if terms.oracle == ZERO_ADDRESS:
+            self._findings.add(
+                ListingKind.ORACLE_EMPTY,
+                f"Listing {listing_id}, revision {number}, has the zero address as its oracle.",
+                event,
+            )
+        if event.arguments["oracle"] != terms.oracle:
+            self._findings.add(
+                ListingKind.REVISION_INCONSISTENT,
+                f"Listing {listing_id}, revision {number}, is indexed under oracle {event.arguments['oracle']}; its terms "
+                f"name {terms.oracle}.",
+                event,
+            )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, Final, Self
 
+from eth_hash.auto import keccak
+from eth_typing import HexStr
 from web3 import Web3
 from web3.exceptions import BlockNotFound
 from web3.types import BlockIdentifier
@@ -15,8 +17,13 @@ from tallystick.chain.events import ChainEvent, read_events
 from tallystick.chain.rpc import connect, disconnect, rpc_errors
 from tallystick.chain.types import Block, Listing, Revision
 from tallystick.errors import BlockOutOfRange, ContractRefused
-from tallystick.protocol.calls import CallState, CallStatus
-from tallystick.protocol.prices import PriceSheet
+from tallystick.protocol.calls import CallState
+from tallystick.protocol.encoding import address_word
+from tallystick.protocol.hexes import to_hex
+from tallystick.protocol.prices import NATIVE
+from tallystick.protocol.revisions import RevisionTerms
+
+BALANCE_OF: Final = keccak(b"balanceOf(address)")[:4]
 
 
 class Node:
@@ -62,7 +69,7 @@ class Node:
         """The contracts at a block, by default the newest. Raises BlockOutOfRange."""
         head = self.header("latest")
         # The younger contract's block: before it, half of the marketplace is missing.
-        first = max(contract.block for contract in self._deployment.contracts().values())
+        first = max(contract.block for contract in self._deployment.emitting().values())
         number = head.number if to_block is None else to_block
         if not first <= number <= head.number:
             raise BlockOutOfRange(
@@ -98,10 +105,20 @@ class View:
     def max_call_seconds(self) -> int:
         return int(self._read(self._escrow.functions.maxCallDuration()))
 
-    def native_balance(self) -> int:
-        """Wei that the escrow holds."""
+    def balance(self, asset: str) -> int | None:
+        """What the escrow holds of `asset`, in atomic units; None where a token does not tell."""
         with rpc_errors(self._url):
-            return int(self._web3.eth.get_balance(self._escrow.address, self.block.number))
+            if asset == NATIVE:
+                return int(self._web3.eth.get_balance(self._escrow.address, self.block.number))
+            question = BALANCE_OF + address_word(self._escrow.address)
+            try:
+                with rpc_errors(self._url):
+                    answer = self._web3.eth.call(
+                        {"to": Web3.to_checksum_address(asset), "data": HexStr(to_hex(question))}, self.block.number
+                    )
+            except ContractRefused:
+                return None
+            return int.from_bytes(answer, "big") if len(answer) == 32 else None
 
     def owed(self, account: str, asset: str) -> int:
         """Atomic units."""
@@ -126,10 +143,10 @@ class View:
     def revision(self, listing_id: int, revision: int) -> Revision | None:
         """None where the contract has no such revision."""
         try:
-            manifest_hash, prices, uri = self._read(self._registry.functions.getRevision(listing_id, revision))
+            terms = self._read(self._registry.functions.getRevision(listing_id, revision))
         except ContractRefused:
             return None
-        return Revision(listing_id, revision, bytes(manifest_hash), PriceSheet(*prices), str(uri))
+        return Revision(listing_id, revision, RevisionTerms.from_tuple(terms))
 
     def _read(self, function: Any) -> Any:
         with rpc_errors(self._url):
@@ -137,5 +154,4 @@ class View:
 
 
 def _call_state(escrow: Any, call_id: bytes, block: BlockIdentifier) -> CallState:
-    status, amount, deadline = escrow.functions.callState(call_id).call(block_identifier=block)
-    return CallState(CallStatus(status), int(amount), int(deadline))
+    return CallState.from_tuple(escrow.functions.callState(call_id).call(block_identifier=block))

@@ -24,8 +24,8 @@ class Views(Protocol):
 
     def max_call_seconds(self) -> int: ...
 
-    def native_balance(self) -> int:
-        """Wei that the escrow holds."""
+    def balance(self, asset: str) -> int | None:
+        """What the escrow holds of `asset`, in atomic units; None where a token does not tell."""
         ...
 
     def owed(self, account: str, asset: str) -> int:
@@ -136,28 +136,33 @@ def _owed(history: History, views: Views, findings: Findings) -> None:
 
 def _balances(history: History, views: Views, findings: Findings) -> None:
     evidence = Evidence(views.block.number)
-    for asset in history.ledger.assets():
-        if asset != NATIVE:
-            totals = history.ledger.totals(asset)
+    for asset in dict.fromkeys([NATIVE, *history.ledger.assets()]):
+        held, due = views.balance(asset), history.ledger.totals(asset).due
+        of = "wei" if asset == NATIVE else f"of asset {asset}"
+        if held is None:
             findings.add(
-                MoneyKind.ASSET_UNSUPPORTED,
-                f"{totals.paid_in} of asset {asset} were paid in; only the native asset can be.",
-                evidence,
+                MoneyKind.BALANCE_UNREADABLE, f"The escrow owes {due} {of}; what it holds is unknown.", evidence
             )
-    held, due = views.native_balance(), history.ledger.totals(NATIVE).due
-    if held < due:
-        findings.add(MoneyKind.BALANCE_SHORT, f"The escrow holds {held} wei; it owes {due} wei.", evidence)
-    if held > due:
-        findings.add(
-            MoneyKind.BALANCE_SURPLUS, f"The escrow holds {held} wei; it owes {due} wei, {held - due} less.", evidence
-        )
+        elif held < due:
+            findings.add(MoneyKind.BALANCE_SHORT, f"The escrow holds {held} {of}; it owes {due}.", evidence)
+        elif held > due:
+            findings.add(
+                MoneyKind.BALANCE_SURPLUS, f"The escrow holds {held} {of}; it owes {due}, {held - due} less.", evidence
+            )
 
 
 def _differing(shown: Listing | Revision | None, expected: Listing | Revision) -> str:
     if shown is None:
         return "none"
-    names = [name for name in vars(expected) if getattr(shown, name) != getattr(expected, name)]
-    return ", ".join(f"{name} {_text(getattr(shown, name))}, not {_text(getattr(expected, name))}" for name in names)
+    actual, wanted = _parts(shown), _parts(expected)
+    return ", ".join(
+        f"{name} {_text(actual[name])}, not {_text(wanted[name])}" for name in wanted if actual[name] != wanted[name]
+    )
+
+
+def _parts(value: Listing | Revision) -> dict[str, object]:
+    """By name; of a revision its terms."""
+    return vars(value.terms) if isinstance(value, Revision) else vars(value)
 
 
 def _text(value: object) -> str:
@@ -165,4 +170,5 @@ def _text(value: object) -> str:
 
 
 def _described(state: CallState) -> str:
-    return f"{state.status.name.lower()} with {state.amount} and deadline {state.deadline}"
+    fee = f", fee {state.fee_bps} bps" if state.fee_bps else ""
+    return f"{state.status.name.lower()} with {state.amount} and deadline {state.deadline}{fee}"

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from tallystick.audit.findings import Evidence, Kind
 from tallystick.chain.events import ChainEvent
 from tallystick.chain.types import Block, Revision
-from tallystick.protocol.calls import CallState, CallStatus, DirectCall
+from tallystick.protocol.calls import CallState, CallStatus, DirectCall, Mode
+from tallystick.protocol.outcomes import unpack_outcome
 from tallystick.protocol.prices import Units
 
 Fault = tuple[Kind, str]
@@ -18,25 +19,29 @@ Fault = tuple[Kind, str]
 
 @dataclass(frozen=True)
 class Opening:
-    """`pinned` is the revision that the terms name, as the catalogue had it then; None if it had none."""
+    """`pinned` is the revision that the terms name, as the catalogue had it then; None if it had none.
+
+    `fee_bps` is the protocol's fee at that moment, in hundredths of a per cent; it holds for the call.
+    """
 
     call_id: bytes
     terms: DirectCall
     pinned: Revision | None
+    fee_bps: int
     block: Block
     evidence: Evidence
 
     @classmethod
-    def from_event(cls, event: ChainEvent, block: Block, pinned: Revision | None) -> Opening:
-        return cls(event.arguments["callId"], call_terms(event), pinned, block, Evidence.of(event))
+    def from_event(cls, event: ChainEvent, block: Block, pinned: Revision | None, fee_bps: int) -> Opening:
+        return cls(event.arguments["callId"], call_terms(event), pinned, fee_bps, block, Evidence.of(event))
 
 
 @dataclass(frozen=True)
 class Logged:
-    """The public half of a receipt. `mode` is the contract's number, `charge` in atomic units."""
+    """The public half of a receipt. `charge` in atomic units, in credits for those."""
 
     call_id: bytes
-    mode: int
+    mode: Mode
     payer: str
     listing_id: int
     revision: int
@@ -49,18 +54,19 @@ class Logged:
 
     @classmethod
     def from_event(cls, event: ChainEvent, block: Block) -> Logged:
+        """Raises ValueError for a mode that does not exist."""
         values = event.arguments
-        consumed = values["units"]
+        outcome = unpack_outcome(values["outcome"])
         return cls(
             values["callId"],
-            values["mode"],
+            outcome.mode,
             values["payer"],
             values["listingId"],
-            values["revision"],
+            outcome.revision,
             values["requestCommitment"],
             values["resultHash"],
-            Units(consumed["inputTokens"], consumed["outputTokens"], consumed["computeMs"]),
-            values["charge"],
+            outcome.units,
+            outcome.charge,
             block,
             Evidence.of(event),
         )
@@ -104,11 +110,11 @@ class CallRecord:
     @property
     def state(self) -> CallState:
         """What the contract's own books must say of this call."""
-        terms = self.opening.terms
+        terms, fee_bps = self.opening.terms, self.opening.fee_bps
         if self.ending is None:
-            return CallState(CallStatus.OPEN, terms.amount, terms.deadline)
+            return CallState(CallStatus.OPEN, terms.amount, terms.deadline, fee_bps)
         charge = self.ending.charge if isinstance(self.ending, Fulfilled) else 0
-        return CallState(self.status, charge, terms.deadline)
+        return CallState(self.status, charge, terms.deadline, fee_bps)
 
 
 def call_terms(event: ChainEvent) -> DirectCall:

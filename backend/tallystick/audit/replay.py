@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from tallystick.audit.accounts import Accounts
 from tallystick.audit.calls import DirectCalls
+from tallystick.audit.earnings import Earnings
 from tallystick.audit.findings import Evidence, Findings
 from tallystick.audit.kinds import ChainKind, MoneyKind
 from tallystick.audit.ledger import Ledger
@@ -29,9 +31,17 @@ WITHOUT_CONSEQUENCE: Final = frozenset(
         ("escrow", "EIP712DomainChanged"),
         ("escrow", "OwnershipTransferStarted"),
         ("escrow", "OwnershipTransferred"),
+        ("escrow", "ChannelClosing"),
+        ("escrow", "KeyRevoked"),
+        ("escrow", "CreditsClosing"),
+        ("escrow", "BatchSettled"),
+        ("escrow", "GroupSkipped"),
+        ("escrow", "CallSkipped"),
+        ("registry", "EndpointChanged"),
+        ("registry", "SignerRotated"),
     }
 )
-"""Events that move neither money nor listings. Who administers the escrow matters to pausing only, which is replayed."""
+"""Events that move neither money nor listings. What the administrator does, pausing and the fee, is replayed by itself."""
 
 
 class Area(Protocol):
@@ -67,9 +77,11 @@ def replay(
     """
     ledger = Ledger()
     listings = Listings(findings)
-    calls = DirectCalls(findings, ledger, listings, deployment.domain)
+    earnings = Earnings(findings, ledger)
+    calls = DirectCalls(findings, ledger, listings, earnings, deployment.domain)
+    accounts = Accounts(findings, ledger, listings, earnings)
     history = History(listings, calls, ledger)
-    areas: list[Area] = [listings, calls, Withdrawals(findings, ledger)]
+    areas: list[Area] = [listings, calls, accounts, earnings, Withdrawals(findings, ledger)]
     _Replay(areas, ledger, header, range(deployment.first_block, last_block + 1), findings).run(events)
     return history
 

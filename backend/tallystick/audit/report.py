@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,8 +140,8 @@ def call_row(
     )
 
 
-def asset_totals(history: History, native_balance: int | None) -> tuple[AssetTotals, ...]:
-    """The native asset always, others where they moved."""
+def asset_totals(history: History, balances: Mapping[str, int | None]) -> tuple[AssetTotals, ...]:
+    """The native asset always, others where they moved. `balances`: what the escrow holds of each, where it was read."""
     rows = []
     for asset in dict.fromkeys([NATIVE, *history.ledger.assets()]):
         totals = history.ledger.totals(asset)
@@ -153,7 +154,7 @@ def asset_totals(history: History, native_balance: int | None) -> tuple[AssetTot
                 totals.paid_out,
                 totals.owed,
                 totals.open,
-                native_balance if asset == NATIVE else None,
+                balances.get(asset),
             )
         )
     return tuple(rows)

@@ -19,11 +19,16 @@ from tallystick.protocol.encoding import Domain
 from tallystick.protocol.hexes import checksum_address, from_decimal, from_hex, from_object, to_hex
 
 DEPLOYMENT_VERSION = 1
+CONTRACTS = ("escrow", "registry", "lens", "credit_plans")
+"""Names in a deployment file."""
 
 
 @dataclass(frozen=True)
 class DeployedContract:
-    """One contract as deployed; hashes are 32 bytes, `block` is the one it was created in."""
+    """One contract as deployed; hashes are 32 bytes, `block` is the one it was created in.
+
+    `abi_hash` is compared where this software knows the ABI: not for a library, which nobody calls.
+    """
 
     address: str
     block: int
@@ -49,6 +54,9 @@ class Deployment:
     genesis_hash: bytes
     escrow: DeployedContract
     registry: DeployedContract
+    lens: DeployedContract
+    credit_plans: DeployedContract
+    """The library that the escrow is linked with."""
 
     @property
     def domain(self) -> Domain:
@@ -60,6 +68,11 @@ class Deployment:
         return min(self.escrow.block, self.registry.block)
 
     def contracts(self) -> dict[str, DeployedContract]:
+        """By their names in the file."""
+        return {name: getattr(self, name) for name in CONTRACTS}
+
+    def emitting(self) -> dict[str, DeployedContract]:
+        """Those that have events."""
         return {"escrow": self.escrow, "registry": self.registry}
 
     @classmethod
@@ -69,12 +82,11 @@ class Deployment:
             value = from_object(parse_json(path.read_bytes()))
             if value["v"] != DEPLOYMENT_VERSION:
                 raise ValueError(f"unknown version {value['v']!r}")
-            contracts = {name: DeployedContract.from_dict(value["contracts"][name]) for name in ABI_HASHES}
+            contracts = {name: DeployedContract.from_dict(value["contracts"][name]) for name in CONTRACTS}
             deployment = cls(
                 from_decimal(value["chain_id"], 64),
                 from_hex(value["genesis_hash"], 32),
-                contracts["escrow"],
-                contracts["registry"],
+                **contracts,
             )
         except FileNotFoundError:
             raise DeploymentMissing(
@@ -87,13 +99,14 @@ class Deployment:
                 f"The deployment file {path} can't be used: {error!r}. Deploy again, or fetch the file anew.",
                 path=str(path),
             ) from error
-        for name, contract in deployment.contracts().items():
-            if contract.abi_hash != ABI_HASHES[name]:
+        for name, known in ABI_HASHES.items():
+            actual = contracts[name].abi_hash
+            if actual != known:
                 raise DeploymentMismatch(
                     f"The {name} in {path} was deployed from another version of the contracts than this software "
                     "knows. Use the software of that version, or deploy again.",
-                    actual=to_hex(contract.abi_hash),
-                    expected=to_hex(ABI_HASHES[name]),
+                    actual=to_hex(actual),
+                    expected=to_hex(known),
                 )
         return deployment
 

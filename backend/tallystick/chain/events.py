@@ -30,7 +30,7 @@ class Position:
 
 @dataclass(frozen=True)
 class ChainEvent:
-    """One log of ours. `arguments` by ABI name: ints, bytes, strings, and for tuples mappings by component name."""
+    """One log of ours. `arguments` by ABI name: ints, bytes, strings, lists, and for tuples mappings by component name."""
 
     contract: str
     name: str
@@ -49,12 +49,12 @@ def read_events(
     to_block: int,
     page_blocks: int = DEFAULT_PAGE_BLOCKS,
 ) -> Iterator[ChainEvent]:
-    """All events of both contracts in `from_block` (default: the deployment) to `to_block`, inclusive.
+    """All events of escrow and registry in `from_block` (default: the deployment) to `to_block`, inclusive.
 
     Asks for `page_blocks` blocks at a time and for half as many whenever the node refuses so wide a range. Raises
     ChainUnreachable when it refuses a single block, UndecodableLog on a log that is not in the ABI.
     """
-    addresses = {contract.address.lower(): name for name, contract in deployment.contracts().items()}
+    addresses = {contract.address.lower(): name for name, contract in deployment.emitting().items()}
     start = deployment.first_block if from_block is None else from_block
     width = page_blocks
     while start <= to_block:
@@ -113,9 +113,13 @@ def _decode(contract: str, log: Mapping[str, Any]) -> ChainEvent:
 
 
 def _named(parameter: Mapping[str, Any], value: Any) -> Any:
-    if parameter["type"] == "address":
+    kind: str = parameter["type"]
+    if kind.endswith("[]"):
+        item = {**parameter, "type": kind.removesuffix("[]")}
+        return [_named(item, one) for one in value]
+    if kind == "address":
         return checksum_address(value)
-    if parameter["type"] != "tuple":
+    if kind != "tuple":
         return value
     return {part["name"]: _named(part, item) for part, item in zip(parameter["components"], value, strict=True)}
 

@@ -17,7 +17,8 @@ from tallystick.chain.wallet import Wallet
 from tallystick.errors import ContractRefused, UnknownListing, WrongRevision
 from tallystick.protocol.calls import CallState, CallStatus, DirectCall, Outcome
 from tallystick.protocol.encoding import Domain
-from tallystick.protocol.prices import PriceSheet, Units
+from tallystick.protocol.prices import Units
+from tallystick.protocol.revisions import RevisionTerms
 
 
 class Marketplace:
@@ -28,10 +29,9 @@ class Marketplace:
         self.deployment = deployment
         self._web3 = connect(url, timeout)
         self.transactions = Transactions(self._web3, url, deployment.chain_id, max_fee)
-        self._escrow = self._web3.eth.contract(Web3.to_checksum_address(deployment.escrow.address), abi=ABIS["escrow"])
-        self._registry = self._web3.eth.contract(
-            Web3.to_checksum_address(deployment.registry.address), abi=ABIS["registry"]
-        )
+        self._escrow = self._contract("escrow", deployment.escrow.address)
+        self._registry = self._contract("registry", deployment.registry.address)
+        self._lens = self._contract("lens", deployment.lens.address)
 
     @property
     def domain(self) -> Domain:
@@ -40,6 +40,9 @@ class Marketplace:
     def close(self) -> None:
         """Close the connections to the node."""
         disconnect(self._web3)
+
+    def _contract(self, name: str, address: str) -> Any:
+        return self._web3.eth.contract(Web3.to_checksum_address(address), abi=ABIS[name])
 
     def _errors(self) -> AbstractContextManager[None]:
         return rpc_errors(self.url)
@@ -91,14 +94,14 @@ class Marketplace:
         """Raises UnknownListing or WrongRevision."""
         try:
             with self._errors():
-                manifest_hash, prices, uri = self._registry.functions.getRevision(listing_id, revision).call()
+                terms = self._registry.functions.getRevision(listing_id, revision).call()
         except ContractRefused as refusal:
             if refusal.name == "Registry_UnknownListing":
                 raise UnknownListing(f"There is no listing {listing_id}.", listing=str(listing_id)) from refusal
             raise WrongRevision(
                 f"Listing {listing_id} has no revision {revision}.", listing=str(listing_id), actual=revision
             ) from refusal
-        return Revision(listing_id, revision, bytes(manifest_hash), PriceSheet(*prices), uri)
+        return Revision(listing_id, revision, RevisionTerms.from_tuple(terms))
 
     def published_in(self, mined: Mined) -> int:
         """The id of the listing that a mined `publish` made."""
@@ -114,14 +117,16 @@ class Marketplace:
                 block = int(self._web3.eth.block_number) - confirmations + 1
                 if block < self.deployment.escrow.block:
                     return CallState(CallStatus.NONE, 0, 0)
-            status, amount, deadline = self._escrow.functions.callState(call_id).call(block_identifier=block)
-        return CallState(CallStatus(status), int(amount), int(deadline))
+            return CallState.from_tuple(self._escrow.functions.callState(call_id).call(block_identifier=block))
 
-    def price_of(self, listing_id: int, revision: int, units: Units) -> int:
-        """What the contract itself computes, in atomic units; an auditor compares it with `PriceSheet.price_of`."""
+    def price_of(self, listing_id: int, revision: int, units: Units, calls_before: int = 0) -> int:
+        """What the contracts compute, in atomic units, for a payer who was charged for `calls_before` calls before.
+
+        `RevisionTerms.price_of` is its twin.
+        """
         with self._errors():
             triple = (units.input_tokens, units.output_tokens, units.compute_ms)
-            return int(self._escrow.functions.priceOf(listing_id, revision, triple).call())
+            return int(self._lens.functions.priceOf(listing_id, revision, triple, calls_before).call())
 
     # ---- the oracle's transactions ------------------------------------------------------------------------------------
 
@@ -160,11 +165,11 @@ class Marketplace:
     def withdraw_owed(self, asset: str, to: str) -> Any:
         return self._escrow.functions.withdraw(asset, to)
 
-    def publish_listing(self, oracle: str, manifest_hash: bytes, prices: PriceSheet, uri: str) -> Any:
-        return self._registry.functions.publish(oracle, manifest_hash, prices.as_tuple(), uri)
+    def publish_listing(self, terms: RevisionTerms) -> Any:
+        return self._registry.functions.publish(terms.as_tuple())
 
-    def revise_listing(self, listing_id: int, manifest_hash: bytes, prices: PriceSheet, uri: str) -> Any:
-        return self._registry.functions.revise(listing_id, manifest_hash, prices.as_tuple(), uri)
+    def revise_listing(self, listing_id: int, terms: RevisionTerms) -> Any:
+        return self._registry.functions.revise(listing_id, terms.as_tuple())
 
     def withdraw_listing(self, listing_id: int) -> Any:
         return self._registry.functions.withdrawListing(listing_id)

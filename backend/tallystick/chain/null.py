@@ -33,7 +33,9 @@ from tallystick.protocol.canonical import canonical_bytes
 from tallystick.protocol.encoding import Domain
 from tallystick.protocol.hexes import checksum_address, from_hex, to_hex
 from tallystick.protocol.prices import PriceSheet, Units
+from tallystick.protocol.revisions import RevisionTerms
 from tallystick.protocol.signatures import SIGNATURE_BYTES, recover, sign
+from tallystick.protocol.tiers import Tier
 
 ESCROW: Final = checksum_address("0x" + keccak(b"null escrow")[12:].hex())
 GAS_USED: Final = 100_000
@@ -176,14 +178,44 @@ class NullChain:
 
     # ---- what others do on the chain: mined at once, unless mining is held --------------------------------------------
 
-    def publish(self, owner: str, oracle: str, manifest_hash: bytes, prices: PriceSheet, uri: str = "") -> int:
+    def publish(
+        self,
+        owner: str,
+        oracle: str,
+        manifest_hash: bytes,
+        prices: PriceSheet,
+        uri: str = "",
+        *,
+        oracle_share_bps: int = 0,
+        tiers: tuple[Tier, ...] = (),
+    ) -> int:
         """Returns the listing's id. Not while mining is held."""
+        terms = RevisionTerms(oracle, manifest_hash, prices, uri, oracle_share_bps, tiers)
         with self._lock:
-            self.send(owner, lambda books, _now: books.publish(owner, oracle, manifest_hash, prices, uri))
+            self.send(owner, lambda books, _now: books.publish(owner, terms))
             return len(self._books.listings)
 
-    def revise(self, owner: str, listing_id: int, manifest_hash: bytes, prices: PriceSheet, uri: str = "") -> None:
-        self.send(owner, lambda books, _now: books.revise(owner, listing_id, manifest_hash, prices, uri))
+    def revise(
+        self,
+        owner: str,
+        listing_id: int,
+        manifest_hash: bytes,
+        prices: PriceSheet,
+        uri: str = "",
+        *,
+        oracle: str | None = None,
+    ) -> None:
+        """Run by the oracle of the revision before, unless told otherwise."""
+
+        def effect(books: Books, _now: int) -> None:
+            runs = oracle or books.existing_listing(listing_id).oracle
+            books.revise(owner, listing_id, RevisionTerms(runs, manifest_hash, prices, uri))
+
+        self.send(owner, effect)
+
+    def set_fee(self, fee_bps: int, collector: str) -> None:
+        """As the administrator."""
+        self.send(collector, lambda books, _now: books.set_fee(fee_bps, collector))
 
     def withdraw_listing(self, owner: str, listing_id: int) -> None:
         self.send(owner, lambda books, _now: books.set_withdrawn(owner, listing_id, True))

@@ -19,8 +19,11 @@ from tallystick.errors import ContractRefused
 from tallystick.protocol.calls import CallState, CallStatus, DirectCall, Outcome
 from tallystick.protocol.encoding import Domain
 from tallystick.protocol.hexes import ZERO_ADDRESS
-from tallystick.protocol.prices import NATIVE, PriceSheet, Units
+from tallystick.protocol.prices import NATIVE, Units
+from tallystick.protocol.revisions import RevisionTerms
+from tallystick.protocol.tiers import ALL_BPS
 
+MAX_FEE_BPS: Final = 500
 MAX_CALL_SECONDS: Final = 7 * 24 * 3600
 MAX_URI_BYTES: Final = 2048
 NEVER_OPENED: Final = CallState(CallStatus.NONE, 0, 0)
@@ -49,6 +52,10 @@ class Books:
     revisions: dict[tuple[int, int], Revision] = field(default_factory=dict)
     calls: dict[bytes, CallState] = field(default_factory=dict)
     owed: dict[tuple[str, str], int] = field(default_factory=dict)
+    calls_of: dict[tuple[str, int], int] = field(default_factory=dict)
+    """By payer and listing: calls that were charged for, as far as its revisions have tiers."""
+    fee: tuple[int, str] = (0, ZERO_ADDRESS)
+    """Hundredths of a per cent, and who collects them."""
     logs: list[Logged] = field(default_factory=list)
     nonces: dict[str, int] = field(default_factory=dict)
 
@@ -59,24 +66,24 @@ class Books:
             self.revisions.copy(),
             self.calls.copy(),
             self.owed.copy(),
+            self.calls_of.copy(),
+            self.fee,
             self.logs.copy(),
             self.nonces.copy(),
         )
 
     # ---- ListingRegistry.sol ------------------------------------------------------------------------------------------
 
-    def publish(self, sender: str, oracle: str, manifest_hash: bytes, prices: PriceSheet, uri: str) -> None:
-        if oracle == ZERO_ADDRESS:
-            raise refusal("Registry_ZeroOracle")
-        self._check_revision(manifest_hash, uri)
+    def publish(self, sender: str, terms: RevisionTerms) -> None:
+        self._check_revision(terms)
         listing_id = len(self.listings) + 1
-        self.listings[listing_id] = Listing(listing_id, sender, oracle, 0, False)
-        self._add_revision(listing_id, manifest_hash, prices, uri)
+        self.listings[listing_id] = Listing(listing_id, sender, terms.oracle, 0, False)
+        self._add_revision(listing_id, terms)
 
-    def revise(self, sender: str, listing_id: int, manifest_hash: bytes, prices: PriceSheet, uri: str) -> None:
+    def revise(self, sender: str, listing_id: int, terms: RevisionTerms) -> None:
         self._owned(sender, listing_id)
-        self._check_revision(manifest_hash, uri)
-        self._add_revision(listing_id, manifest_hash, prices, uri)
+        self._check_revision(terms)
+        self._add_revision(listing_id, terms)
 
     def set_withdrawn(self, sender: str, listing_id: int, withdrawn: bool) -> None:
         listing = self._owned(sender, listing_id)
@@ -102,25 +109,27 @@ class Books:
             raise refusal("Registry_NotOwner", sender, listing.owner)
         return listing
 
-    def _check_revision(self, manifest_hash: bytes, uri: str) -> None:
-        if manifest_hash == bytes(32):
+    def _check_revision(self, terms: RevisionTerms) -> None:
+        """Tiers and plans are taken as they are given."""
+        if terms.oracle == ZERO_ADDRESS:
+            raise refusal("Registry_ZeroOracle")
+        if terms.manifest_hash == bytes(32):
             raise refusal("Registry_EmptyManifest")
-        if len(uri.encode()) > MAX_URI_BYTES:
-            raise refusal("Registry_URITooLong", len(uri.encode()), MAX_URI_BYTES)
+        length = len(terms.metadata_uri.encode())
+        if length > MAX_URI_BYTES:
+            raise refusal("Registry_URITooLong", length, MAX_URI_BYTES)
 
-    def _add_revision(self, listing_id: int, manifest_hash: bytes, prices: PriceSheet, uri: str) -> None:
+    def _add_revision(self, listing_id: int, terms: RevisionTerms) -> None:
         listing = self.listings[listing_id]
         number = listing.latest_revision + 1
-        self.revisions[listing_id, number] = Revision(listing_id, number, manifest_hash, prices, uri)
-        self.listings[listing_id] = replace(listing, latest_revision=number)
+        self.revisions[listing_id, number] = Revision(listing_id, number, terms)
+        self.listings[listing_id] = replace(listing, latest_revision=number, oracle=terms.oracle)
 
     # ---- Escrow.sol ---------------------------------------------------------------------------------------------------
 
     def open(self, sender: str, call: DirectCall, value: int, now: int) -> None:
         if sender != call.payer:
             raise refusal("Escrow_NotPayer", sender, call.payer)
-        if value != call.amount:
-            raise refusal("Escrow_WrongValue", value, call.amount)
         if call.request_commitment == bytes(32):
             raise refusal("Escrow_EmptyCommitment")
         if not now < call.deadline <= now + MAX_CALL_SECONDS:
@@ -128,7 +137,13 @@ class Books:
         self._require_on_sale(call)
         call_id = call.call_id(self.domain)
         self._require_state(call_id, CallStatus.NONE)
-        self.calls[call_id] = CallState(CallStatus.OPEN, call.amount, call.deadline)
+        # There are no tokens here, so nothing but the native asset can arrive.
+        expected = call.amount if call.asset == NATIVE else 0
+        if value != expected:
+            raise refusal("Escrow_WrongValue", value, expected)
+        if call.asset != NATIVE and call.amount:
+            raise refusal("SafeERC20FailedOperation", call.asset)
+        self.calls[call_id] = CallState(CallStatus.OPEN, call.amount, call.deadline, self.fee[0])
 
     def fulfil(self, sender: str, call: DirectCall, outcome: Outcome, now: int) -> None:
         call_id = self._open_call_of_oracle(sender, call)
@@ -136,13 +151,17 @@ class Books:
             raise refusal("Escrow_DeadlinePassed", now, call.deadline)
         if outcome.result_hash == bytes(32):
             raise refusal("Escrow_EmptyResult")
-        prices = self.existing_revision(call.listing_id, call.revision).prices
-        maximum = min(prices.price_of(outcome.units), call.amount)
+        terms = self.existing_revision(call.listing_id, call.revision).terms
+        calls_before = self.calls_of.get((call.payer, call.listing_id), 0)
+        maximum = min(terms.price_of(outcome.units, calls_before), call.amount)
         if outcome.charge > maximum:
             raise refusal("Escrow_ChargeTooHigh", outcome.charge, maximum)
-        self.calls[call_id] = CallState(CallStatus.FULFILLED, outcome.charge, call.deadline)
-        self._credit(self.listings[call.listing_id].owner, call.asset, outcome.charge)
+        if terms.tiers:
+            self.calls_of[call.payer, call.listing_id] = calls_before + 1
+        fee_bps = self.calls[call_id].fee_bps
+        self.calls[call_id] = CallState(CallStatus.FULFILLED, outcome.charge, call.deadline, fee_bps)
         self._credit(call.payer, call.asset, call.amount - outcome.charge)
+        self._earn(call, outcome.charge, terms.oracle_share_bps, fee_bps)
         self.logs.append(
             Logged(
                 call_id,
@@ -171,6 +190,14 @@ class Books:
             raise refusal("Escrow_NothingToWithdraw", sender, asset)
         self.owed[sender, asset] = 0
 
+    def set_fee(self, fee_bps: int, collector: str) -> None:
+        """By the administrator."""
+        if fee_bps > MAX_FEE_BPS:
+            raise refusal("Escrow_FeeTooHigh", fee_bps, MAX_FEE_BPS)
+        if fee_bps and collector == ZERO_ADDRESS:
+            raise refusal("Escrow_ZeroCollector")
+        self.fee = (fee_bps, collector)
+
     def _require_on_sale(self, call: DirectCall) -> None:
         listing = self.existing_listing(call.listing_id)
         asset = self.revisions[call.listing_id, listing.latest_revision].prices.asset
@@ -182,8 +209,6 @@ class Books:
             raise refusal("Escrow_WrongOracle", call.oracle, listing.oracle)
         if call.asset != asset:
             raise refusal("Escrow_WrongAsset", call.asset, asset)
-        if asset != NATIVE:
-            raise refusal("Escrow_AssetUnsupported", asset)
 
     def _open_call_of_oracle(self, sender: str, call: DirectCall) -> bytes:
         if sender != call.oracle:
@@ -198,8 +223,18 @@ class Books:
             raise refusal("Escrow_CallNotInState", call_id, actual, expected)
 
     def _give_back(self, call_id: bytes, call: DirectCall, status: CallStatus) -> None:
-        self.calls[call_id] = CallState(status, 0, call.deadline)
+        self.calls[call_id] = CallState(status, 0, call.deadline, self.calls[call_id].fee_bps)
         self._credit(call.payer, call.asset, call.amount)
+
+    def _earn(self, call: DirectCall, amount: int, share_bps: int, fee_bps: int) -> None:
+        """First the fee, of the rest the oracle's share, what is left for the listing's owner."""
+        fee = amount * fee_bps // ALL_BPS
+        share = (amount - fee) * share_bps // ALL_BPS
+        self._credit(self.listings[call.listing_id].owner, call.asset, amount - fee - share)
+        if share:
+            self._credit(call.oracle, call.asset, share)
+        if fee:
+            self._credit(self.fee[1], call.asset, fee)
 
     def _credit(self, account: str, asset: str, amount: int) -> None:
         self.owed[account, asset] = self.owed.get((account, asset), 0) + amount

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tallystick.protocol.prices import PriceSheet
+from tallystick.protocol.revisions import RevisionTerms
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Listing:
-    """One model for sale as it stands now."""
+    """One model for sale as it stands now. `oracle` is that of the latest revision."""
 
     listing_id: int
     owner: str
@@ -33,9 +34,23 @@ class Revision:
 
     listing_id: int
     revision: int
-    manifest_hash: bytes
-    prices: PriceSheet
-    metadata_uri: str
+    terms: RevisionTerms
+
+    @property
+    def oracle(self) -> str:
+        return self.terms.oracle
+
+    @property
+    def manifest_hash(self) -> bytes:
+        return self.terms.manifest_hash
+
+    @property
+    def prices(self) -> PriceSheet:
+        return self.terms.prices
+
+    @property
+    def metadata_uri(self) -> str:
+        return self.terms.metadata_uri
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,17 +109,19 @@ def publish(
     oracle: Annotated[
         str | None, typer.Option(help="Address that runs it; default on the development chain: its oracle.")
     ] = None,
+    oracle_share: Annotated[
+        str | None, typer.Option(help="Per cent of what a call earns that its oracle gets, such as 12.5; default: 0.")
+    ] = None,
     revise: Annotated[int | None, typer.Option(help="Add a revision to this listing instead of a new listing.")] = None,
     key: Key = None,
     json: Json = False,
 ) -> None:
     """Put a trained model up for sale: mint a listing, or add a revision to one.
 
-    A new listing costs what its price options say. A revision keeps the prices of the one before it, but for those given.
+    A new listing costs what its price options say. A revision keeps the prices of the one before it, but for those given,
+    and so its oracle, the oracle's share, tiers and plans.
     """
     obj: Context = context.obj
-    if revise is not None and oracle is not None:
-        raise InvalidSetting("--oracle is for a new listing; a revision keeps its listing's oracle.", setting="oracle")
     given = {
         "per_call": per_call,
         "per_thousand_input_tokens": per_thousand_input_tokens,
@@ -126,8 +129,22 @@ def publish(
         "per_compute_second": per_compute_second,
     }
     prices = _prices(obj, given, revise, free=free)
-    entry = publish_folder(obj, folder, prices, oracle=oracle, revise=revise)
+    share = _basis_points(oracle_share) if oracle_share is not None else None
+    entry = publish_folder(obj, folder, prices, oracle=oracle, oracle_share_bps=share, revise=revise)
     obj.show(entry, lambda: obj.out.print(f"listing {entry['listing']}, revision {entry['revision']}: for sale"))
+
+
+def _basis_points(text: str) -> int:
+    """Hundredths of a per cent. Raises InvalidSetting where `text` is no share of the whole, or finer than that."""
+    try:
+        points = Decimal(text) * 100
+        if points == int(points) and 0 <= points <= 10_000:
+            return int(points)
+    except (InvalidOperation, OverflowError, ValueError):
+        pass
+    raise InvalidSetting(
+        f"--oracle-share: {text!r} is no per cent from 0 to 100 of at most two decimals.", setting="oracle_share"
+    )
 
 
 def _prices(obj: Context, given: dict[str, str | None], revise: int | None, *, free: bool) -> Any:
@@ -150,28 +167,44 @@ def _prices(obj: Context, given: dict[str, str | None], revise: int | None, *, f
 
 
 def publish_folder(
-    obj: Context, folder: Path, prices: Any, *, oracle: str | None = None, revise: int | None = None
+    obj: Context,
+    folder: Path,
+    prices: Any,
+    *,
+    oracle: str | None = None,
+    oracle_share_bps: int | None = None,
+    revise: int | None = None,
 ) -> dict[str, Any]:
-    """Check the folder as an oracle will, then list its manifest hash."""
+    """Check the folder as an oracle will, then list its manifest hash. A revision keeps what is not given."""
     from tallystick.chain.wallet import development_wallet
     from tallystick.inference.folder import read_verified
     from tallystick.protocol.hexes import checksum_address
+    from tallystick.protocol.revisions import RevisionTerms
 
     wallet = obj.wallet()
     manifest_hash = read_verified(folder, None).manifest.hash()
     uri = f"{obj.settings.oracle_url}/v1/manifests/0x{manifest_hash.hex()}"
     market, transactions = obj.market, obj.market.transactions
+    try:
+        named = checksum_address(oracle) if oracle else None
+    except ValueError as error:
+        raise InvalidSetting(f"--oracle: {error}.", setting="oracle") from None
     if revise is None:
-        try:
-            operator = (
-                checksum_address(oracle) if oracle else development_wallet("oracle", obj.deployment.chain_id).address
-            )
-        except ValueError as error:
-            raise InvalidSetting(f"--oracle: {error}.", setting="oracle") from None
-        function = market.publish_listing(operator, manifest_hash, prices, uri)
+        operator = named or development_wallet("oracle", obj.deployment.chain_id).address
+        terms = RevisionTerms(operator, manifest_hash, prices, uri, oracle_share_bps or 0)
+        function = market.publish_listing(terms)
     else:
-        market.listing(revise)
-        function = market.revise_listing(revise, manifest_hash, prices, uri)
+        before = market.revision(revise, market.listing(revise).latest_revision).terms
+        terms = RevisionTerms(
+            named or before.oracle,
+            manifest_hash,
+            prices,
+            uri,
+            before.oracle_share_bps if oracle_share_bps is None else oracle_share_bps,
+            before.tiers,
+            before.plans,
+        )
+        function = market.revise_listing(revise, terms)
     mined = transactions.send_and_wait(transactions.prepare(wallet, function))
     listing_id = revise if revise is not None else market.published_in(mined)
     return {

@@ -200,8 +200,9 @@ class DirectCalls:
         self._checkpoint(Step.RECORDED, When.BEFORE)
         reservation, call, salt = inferred.reservation, inferred.reservation.call, inferred.reservation.salt
         revision, units = inferred.quote.served.revision, inferred.inference.units
-        # Never above what was escrowed, whatever the engine says it used (M3).
-        charge = min(revision.prices.price_of(units), call.amount)
+        # Never above what was escrowed, whatever the engine says it used (M3). At the highest tier: which one holds is
+        # known when the call is posted, and a receipt above that could not be.
+        charge = min(revision.terms.lowest_price_of(units), call.amount)
         receipt = Receipt(
             call_id=reservation.call_id,
             mode=Mode.DIRECT,

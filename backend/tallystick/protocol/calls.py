@@ -40,11 +40,21 @@ class CallStatus(IntEnum):
 
 @dataclass(frozen=True)
 class CallState:
-    """A direct call as the escrow's books hold it. `amount`: escrowed while open, charged afterwards, atomic units."""
+    """A direct call as the escrow's books hold it. `amount`: escrowed while open, charged afterwards, atomic units.
+
+    `fee_bps` is the protocol's fee when it was opened, in hundredths of a per cent.
+    """
 
     status: CallStatus
     amount: int
     deadline: int
+    fee_bps: int = 0
+
+    @classmethod
+    def from_tuple(cls, values: Any) -> CallState:
+        """From the contract's struct, as a node's answer is decoded."""
+        status, amount, deadline, fee_bps = values
+        return cls(CallStatus(status), int(amount), int(deadline), int(fee_bps))
 
 
 @dataclass(frozen=True)

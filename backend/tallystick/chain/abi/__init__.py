@@ -19,7 +19,7 @@ def _load(name: str) -> list[dict[str, Any]]:
     return abi
 
 
-ABIS = {"escrow": _load("Escrow"), "registry": _load("ListingRegistry")}
+ABIS = {"escrow": _load("Escrow"), "registry": _load("ListingRegistry"), "lens": _load("EscrowLens")}
 """Contract name, as in deployment files, to ABI."""
 
 ABI_HASHES = {name: keccak(canonical_bytes(abi)) for name, abi in ABIS.items()}

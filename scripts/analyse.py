@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Run Slither over the contracts, mocks aside; exit 1 on a finding of high or medium impact that is not answered.
+
+    .venv/bin/python scripts/analyse.py
+
+What is answered stands in the source, as a `slither-disable` comment with its reason on the line before, so that a new
+finding of the same kind elsewhere is seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOLC = ROOT / "build" / "solcx" / "solc-v0.8.37"
+SHOWN = ("High", "Medium")
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        request, report = Path(folder) / "standard.json", Path(folder) / "report.json"
+        request.write_text(json.dumps(_standard_input()), encoding="utf-8")
+        path = os.pathsep.join([str(ROOT / "build" / "bin"), os.environ.get("PATH", "")])
+        ran = subprocess.run(
+            [
+                *(str(Path(sys.executable).parent / "slither"), str(request)),
+                *("--compile-force-framework", "Solc-json", "--solc", str(SOLC)),
+                *("--json", str(report), "--filter-paths", "node_modules"),
+            ],
+            cwd=ROOT,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+        )
+        if not report.exists():
+            print(f"analyse: Slither failed.\n{ran.stdout}{ran.stderr}", file=sys.stderr)
+            return 1
+        outcome = json.loads(report.read_text(encoding="utf-8"))
+    if not outcome["success"]:
+        print(f"analyse: Slither failed.\n{outcome['error']}", file=sys.stderr)
+        return 1
+    found = [entry for entry in outcome["results"].get("detectors", []) if entry["impact"] in SHOWN]
+    for entry in found:
+        print(f"{entry['impact']}: {entry['check']}\n{entry['description']}")
+    print(f"analyse: {len(found)} unanswered findings of high or medium impact.")
+    return 1 if found else 0
+
+
+def _standard_input() -> dict[str, object]:
+    sources = [path for path in sorted((ROOT / "contracts").rglob("*.sol")) if "mocks" not in path.parts]
+    return {
+        "language": "Solidity",
+        "sources": {str(path.relative_to(ROOT)): {"content": path.read_text(encoding="utf-8")} for path in sources},
+        "settings": {
+            "remappings": ["@openzeppelin=node_modules/@openzeppelin"],
+            "optimizer": {"enabled": True, "runs": 200},
+            "viaIR": True,
+            "evmVersion": "shanghai",
+            "outputSelection": {
+                "*": {
+                    "*": [
+                        *("abi", "metadata", "devdoc", "userdoc", "evm.methodIdentifiers"),
+                        *("evm.bytecode.object", "evm.bytecode.sourceMap"),
+                        *("evm.deployedBytecode.object", "evm.deployedBytecode.sourceMap"),
+                    ],
+                    "": ["ast"],
+                }
+            },
+        },
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
