@@ -11,6 +11,7 @@ from tallystick.client.remote import OracleUnreachable
 from tallystick.errors import TallystickError
 from tallystick.metering.steps import Step, When
 from tallystick.protocol.calls import CallStatus
+from tallystick.protocol.outcomes import unpack_outcome
 from tallystick.protocol.payments import DirectPayment
 
 from tests.support.world import World, eventually, settled
@@ -41,7 +42,7 @@ def test_restart_after_kill_serves_charges_and_logs_once(world: World, tmp_path:
     charge = answer.entry.signed.receipt.charge
     logged = [event for event in world.events(pending.call_id) if event.name == "CallLogged"]
     assert len(logged) == 1
-    assert logged[0].arguments["charge"] == charge > 0
+    assert unpack_outcome(logged[0].arguments["outcome"]).charge == charge > 0
     assert logged[0].arguments["resultHash"] == answer.entry.signed.receipt.result_hash
     assert world.market.call_state(pending.call_id).status is CallStatus.FULFILLED
     assert world.market.call_state(pending.call_id).amount == charge

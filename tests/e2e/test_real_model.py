@@ -11,6 +11,7 @@ import httpx
 import pytest
 from tallystick.inference.manifest import read_manifest
 from tallystick.protocol.calls import CallStatus
+from tallystick.protocol.outcomes import unpack_outcome
 from tallystick.protocol.payments import DirectPayment
 
 from tests.support.errors import assert_error
@@ -59,7 +60,8 @@ def test_kill_between_inference_and_posting_posts_answers_and_charges_once(
         assert answer.replayed
     assert answer.result["label"] == "damaged_item"
     logged = [event for event in world.events(pending.call_id) if event.name == "CallLogged"]
-    assert [event.arguments["charge"] for event in logged] == [answer.entry.signed.receipt.charge]
+    charges = [unpack_outcome(event.arguments["outcome"]).charge for event in logged]
+    assert charges == [answer.entry.signed.receipt.charge]
 
 
 def test_model_file_altered_after_listing_is_not_loaded(world: World, model: Path, tmp_path: Path) -> None:
