@@ -6,6 +6,7 @@ import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
 import {OracleDirectory} from "./OracleDirectory.sol";
 import {IListingRegistry} from "./interfaces/IListingRegistry.sol";
 import {ListingId, Plan, RevisionTerms, SettlementTerms, Tier} from "./interfaces/Types.sol";
+import {ALL_BPS} from "./libraries/Limits.sol";
 import {Pricing} from "./libraries/Pricing.sol";
 import {Tiers} from "./libraries/Tiers.sol";
 
@@ -193,8 +194,8 @@ contract ListingRegistry is IListingRegistry, OracleDirectory, ERC721 {
 
     function _requireUsable(RevisionTerms calldata terms) private pure {
         if (terms.oracle == address(0)) revert Registry_ZeroOracle();
-        if (terms.oracleShareBps > Tiers.ALL_BPS) {
-            revert Registry_ShareTooHigh(terms.oracleShareBps, uint16(Tiers.ALL_BPS));
+        if (terms.oracleShareBps > ALL_BPS) {
+            revert Registry_ShareTooHigh(terms.oracleShareBps, uint16(ALL_BPS));
         }
         if (terms.manifestHash == bytes32(0)) revert Registry_EmptyManifest();
         if (bytes(terms.metadataURI).length > MAX_URI_BYTES) {
@@ -214,7 +215,7 @@ contract ListingRegistry is IListingRegistry, OracleDirectory, ERC721 {
             Tier calldata tier = tiers[i];
             if (
                 tier.fromCalls <= before.fromCalls || tier.discountBps <= before.discountBps
-                    || tier.discountBps > Tiers.ALL_BPS
+                    || tier.discountBps > ALL_BPS
             ) revert Registry_TierOutOfOrder(i);
             before = tier;
         }

@@ -2,13 +2,14 @@
 pragma solidity 0.8.37;
 
 import {IOracleDirectory} from "./interfaces/IOracleDirectory.sol";
+import {CHALLENGE_WINDOW, MAX_CALL_DURATION} from "./libraries/Limits.sol";
 
 /// @title Endpoints and keys of oracles. The interface is its specification.
 abstract contract OracleDirectory is IOracleDirectory {
     /// @notice The most bytes that an endpoint may have.
     uint256 public constant MAX_ENDPOINT_BYTES = 512;
     /// @notice The longest, in seconds, that a call can be in flight: a direct call's duration and a challenge window.
-    uint40 public constant MAX_GRACE = 8 days;
+    uint40 public constant MAX_GRACE = uint40(MAX_CALL_DURATION + CHALLENGE_WINDOW);
 
     mapping(address oracle => OracleRecord) private _oracles;
 

@@ -10,22 +10,30 @@ finding of the same kind elsewhere is seen.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-SOLC = ROOT / "build" / "solcx" / "solc-v0.8.37"
+from setup import ROOT
+from solidity import SOLC, environment, standard_input
+
 SHOWN = ("High", "Medium")
+OUTPUTS = {
+    "*": [
+        *("abi", "metadata", "devdoc", "userdoc", "evm.methodIdentifiers"),
+        *("evm.bytecode.object", "evm.bytecode.sourceMap"),
+        *("evm.deployedBytecode.object", "evm.deployedBytecode.sourceMap"),
+    ],
+    "": ["ast"],
+}
+"""What Slither reads."""
 
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         request, report = Path(folder) / "standard.json", Path(folder) / "report.json"
         request.write_text(json.dumps(_standard_input()), encoding="utf-8")
-        path = os.pathsep.join([str(ROOT / "build" / "bin"), os.environ.get("PATH", "")])
         ran = subprocess.run(
             [
                 *(str(Path(sys.executable).parent / "slither"), str(request)),
@@ -33,7 +41,7 @@ def main() -> int:
                 *("--json", str(report), "--filter-paths", "node_modules"),
             ],
             cwd=ROOT,
-            env={**os.environ, "PATH": path},
+            env=environment(),
             capture_output=True,
             text=True,
         )
@@ -53,26 +61,7 @@ def main() -> int:
 
 def _standard_input() -> dict[str, object]:
     sources = [path for path in sorted((ROOT / "contracts").rglob("*.sol")) if "mocks" not in path.parts]
-    return {
-        "language": "Solidity",
-        "sources": {str(path.relative_to(ROOT)): {"content": path.read_text(encoding="utf-8")} for path in sources},
-        "settings": {
-            "remappings": ["@openzeppelin=node_modules/@openzeppelin"],
-            "optimizer": {"enabled": True, "runs": 200},
-            "viaIR": True,
-            "evmVersion": "shanghai",
-            "outputSelection": {
-                "*": {
-                    "*": [
-                        *("abi", "metadata", "devdoc", "userdoc", "evm.methodIdentifiers"),
-                        *("evm.bytecode.object", "evm.bytecode.sourceMap"),
-                        *("evm.deployedBytecode.object", "evm.deployedBytecode.sourceMap"),
-                    ],
-                    "": ["ast"],
-                }
-            },
-        },
-    }
+    return standard_input(ROOT, sources, OUTPUTS, via_ir=True)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from setup import ROOT
+from solidity import SOLC, environment, standard_input
+
 MUTANTS = ROOT / "tests" / "evm" / "mutants.toml"
-SOLC = ROOT / "build" / "solcx" / "solc-v0.8.37"
+OUTPUTS = {"*": ["abi", "evm.bytecode", "evm.deployedBytecode"]}
 REPORT = ROOT / "reports" / "mutants.json"
 WANTED = 0.95
 TESTS_SECONDS = 900
@@ -102,26 +104,9 @@ def _python(compiled: Path, arguments: Sequence[str]) -> subprocess.CompletedPro
 
 def compile_into(contracts: Path, target: Path) -> None:
     """Compile all of `contracts` without the IR pipeline, which is quicker, as artifacts that tests/evm reads."""
-    root = contracts.parent
-    sources = sorted(contracts.rglob("*.sol"))
-    request = {
-        "language": "Solidity",
-        "sources": {str(path.relative_to(root)): {"content": path.read_text(encoding="utf-8")} for path in sources},
-        "settings": {
-            "remappings": ["@openzeppelin=node_modules/@openzeppelin"],
-            "optimizer": {"enabled": True, "runs": 200},
-            "evmVersion": "shanghai",
-            "outputSelection": {"*": {"*": ["abi", "evm.bytecode", "evm.deployedBytecode"]}},
-        },
-    }
-    path = os.pathsep.join([str(ROOT / "build" / "bin"), os.environ.get("PATH", "")])
+    request = standard_input(contracts.parent, sorted(contracts.rglob("*.sol")), OUTPUTS, via_ir=False)
     ran = subprocess.run(
-        [str(SOLC)],
-        input=json.dumps(request),
-        cwd=ROOT,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
+        [str(SOLC)], input=json.dumps(request), cwd=ROOT, env=environment(), capture_output=True, text=True
     )
     answer = json.loads(ran.stdout)
     errors = [entry["formattedMessage"] for entry in answer.get("errors", []) if entry["severity"] == "error"]

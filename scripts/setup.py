@@ -114,7 +114,7 @@ def set_up_contracts() -> None:
         # No install scripts: Ganache's native parts come prebuilt, and it falls back to JavaScript.
         _run([str(BIN / "npm"), "ci", "--ignore-scripts"], extra_path=BIN)
         _mark_current("npm", [packages])
-    if not _is_current("contracts", [lock], [CONTRACTS / "bin" / "brownie", _solc_shim()]):
+    if not _is_current("contracts", [lock], [CONTRACTS / "bin" / "brownie", compiler()]):
         _install_brownie(lock)
     _compile_contracts()
 
@@ -122,7 +122,7 @@ def set_up_contracts() -> None:
 def _install_brownie(lock: Path) -> None:
     _make_environment(CONTRACTS, "contract environment (Brownie)")
     _pip(CONTRACTS, "--require-hashes", "--no-deps", "-r", str(lock))
-    _write_solc_shim()
+    _writecompiler()
     _mark_current("contracts", [lock])
 
 
@@ -131,17 +131,20 @@ def _compile_contracts() -> None:
     if _is_current("compiled", sources, [BUILD / "brownie" / "contracts" / "Escrow.json"]):
         return
     _say("compiling the contracts")
+    # Brownie compiles a file again when it changed, but not those that its functions were inlined into.
+    shutil.rmtree(BUILD / "brownie" / "contracts", ignore_errors=True)
     _run([str(ROOT / "scripts" / "brownie.sh"), "compile"])
     _mark_current("compiled", sources)
 
 
-def _solc_shim() -> Path:
+def compiler() -> Path:
+    """Where the Solidity compiler is put."""
     return BUILD / "solcx" / f"solc-v{SOLC_VERSION}"
 
 
-def _write_solc_shim() -> None:
+def _writecompiler() -> None:
     """An executable that py-solc-x takes for an installed compiler; it runs npm's solc."""
-    shim = _solc_shim()
+    shim = compiler()
     shim.parent.mkdir(parents=True, exist_ok=True)
     shim.write_text(f'#!/bin/sh\nexec "{BIN}/node" "{ROOT}/scripts/solc.js" "$@"\n')
     shim.chmod(0o755)

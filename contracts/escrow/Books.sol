@@ -11,6 +11,7 @@ import {IBooks} from "../interfaces/IBooks.sol";
 import {IListingRegistry} from "../interfaces/IListingRegistry.sol";
 import {IOracleDirectory} from "../interfaces/IOracleDirectory.sol";
 import {ListingId} from "../interfaces/Types.sol";
+import {ALL_BPS} from "../libraries/Limits.sol";
 
 /// @title What comes in, what is owed, and what goes out. The interface is its specification.
 /// @dev The guard is on the functions that move assets: a token that calls back while it is being moved could otherwise
@@ -19,7 +20,6 @@ abstract contract Books is IBooks, ReentrancyGuard, Ownable2Step, Pausable {
     using SafeERC20 for IERC20;
 
     address internal constant NATIVE = address(0);
-    uint256 internal constant ALL_BPS = 10_000;
     uint16 private constant MAX_FEE_BPS = 500;
 
     /// @dev In one slot with Pausable's flag, so that an opening reads both at once.

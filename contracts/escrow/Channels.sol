@@ -6,13 +6,12 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {ChannelTerms, IChannels} from "../interfaces/IChannels.sol";
 import {AccountId} from "../interfaces/Types.sol";
 import {Accounts} from "../libraries/Accounts.sol";
+import {CHALLENGE_WINDOW} from "../libraries/Limits.sol";
 import {Books} from "./Books.sol";
 
 /// @title Deposits towards an oracle. The interface is its specification.
 abstract contract Channels is Books, EIP712, IChannels {
     using Accounts for ChannelTerms;
-
-    uint256 internal constant CHALLENGE_WINDOW = 1 days;
 
     mapping(AccountId channelId => ChannelState) internal _channels;
     mapping(AccountId channelId => mapping(bytes32 keyHash => KeyState)) internal _keys;

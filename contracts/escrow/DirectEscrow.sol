@@ -6,6 +6,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {DirectCall, IDirectCalls, Outcome, TokenAuthorisation} from "../interfaces/IDirectCalls.sol";
 import {CallId, ListingId, Mode, SettlementTerms} from "../interfaces/Types.sol";
 import {DirectCalls} from "../libraries/DirectCalls.sol";
+import {MAX_CALL_DURATION} from "../libraries/Limits.sol";
 import {Outcomes} from "../libraries/Outcomes.sol";
 import {Pricing} from "../libraries/Pricing.sol";
 import {Tiers} from "../libraries/Tiers.sol";
@@ -14,8 +15,6 @@ import {Tills} from "./Tills.sol";
 /// @title Calls that are each paid by an escrow of their own. The interface is its specification.
 abstract contract DirectEscrow is Tills, EIP712 {
     using DirectCalls for DirectCall;
-
-    uint256 private constant MAX_CALL_DURATION = 7 days;
 
     mapping(CallId callId => CallState) private _calls;
     mapping(address payer => mapping(ListingId listingId => uint256)) internal _callsOf;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import {ListingId, Plan, PriceSheet, RevisionTerms, SettlementTerms} from "./Types.sol";
+import {ListingId, Plan, RevisionTerms, SettlementTerms} from "./Types.sol";
 
 /// @title The marketplace's catalogue: listings as ERC-721 tokens with immutable revisions.
 /// @notice Holds no funds. A revision, once added, never changes; a listing's newest revision is the one for sale.

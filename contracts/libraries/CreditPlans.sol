@@ -5,12 +5,11 @@ import {IBooks} from "../interfaces/IBooks.sol";
 import {ICredits, PositionTerms} from "../interfaces/ICredits.sol";
 import {IListingRegistry} from "../interfaces/IListingRegistry.sol";
 import {AccountId, ListingId, Plan} from "../interfaces/Types.sol";
+import {CHALLENGE_WINDOW} from "./Limits.sol";
 
 /// @title The rules of credit positions. `Credits` takes and owes the money.
 /// @dev Linked, not inlined: the escrow would be over the size that a contract may have.
 library CreditPlans {
-    uint256 private constant CHALLENGE_WINDOW = 1 days;
-
     /// @notice Books a purchase of the plan that `terms` name. Gives the price of its first tranche.
     function buy(
         mapping(AccountId positionId => ICredits.PositionState) storage positions,

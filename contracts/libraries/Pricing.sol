@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {PriceSheet, Units} from "../interfaces/Types.sol";
+import {PriceSheet} from "../interfaces/Types.sol";
 
 /// @title Price sheets in two words, and the one place on chain where a price is computed. Its twin is
 /// `tallystick.protocol.prices`.

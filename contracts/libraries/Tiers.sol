@@ -2,11 +2,11 @@
 pragma solidity 0.8.37;
 
 import {Tier} from "../interfaces/Types.sol";
+import {ALL_BPS} from "./Limits.sol";
 
 /// @title Volume tiers in one word. Its twin is `tallystick.protocol.tiers`.
 library Tiers {
     uint256 internal constant MAX_TIERS = 4;
-    uint256 internal constant ALL_BPS = 10_000;
     uint256 private constant BITS = 56;
 
     /// @notice Packs tiers, the last one lowest. They must have been checked.

@@ -4,8 +4,10 @@ pragma solidity 0.8.37;
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
+import {ActorMock} from "./ActorMock.sol";
+
 /// @title A wallet that is a contract (EIP-1271), honest or not: for tests only.
-contract WalletMock is IERC1271 {
+contract WalletMock is IERC1271, ActorMock {
     enum Manner {
         Honest,
         Refuses,
@@ -29,17 +31,6 @@ contract WalletMock is IERC1271 {
 
     function behave(Manner manner_) external {
         manner = manner_;
-    }
-
-    /// @notice Acts as this wallet. Hands on what the call reverts with.
-    function execute(address target, uint256 value, bytes calldata data) external payable returns (bytes memory) {
-        (bool done, bytes memory answer) = target.call{value: value}(data);
-        if (!done) {
-            assembly ("memory-safe") {
-                revert(add(answer, 0x20), mload(answer))
-            }
-        }
-        return answer;
     }
 
     /// @inheritdoc IERC1271

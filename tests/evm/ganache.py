@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
-from eth_abi.abi import encode
 from tallystick.protocol.hexes import checksum_address
 
-from tests.evm.machine import DEPLOYER, RICH, START, Contract, Machine, Mined, artifact, reverted_with, type_of
+from tests.evm.machine import DEPLOYER, RICH, START, Contract, Machine, Mined, creation_code, reverted_with
 from tests.evm.machine import event_of as decoded_event
 
 GAS = 25_000_000
@@ -56,12 +55,7 @@ class Ganache(Machine):
         return bytes.fromhex(self.rpc("eth_getCode", address, "latest")[2:])
 
     def deploy(self, name: str, *arguments: Any, libraries: Mapping[str, str] | None = None) -> Contract:
-        made = artifact(name)
-        text = made["bytecode"]
-        for library, address in (libraries or {}).items():
-            text = text.replace(f"__{library}".ljust(40, "_"), address.removeprefix("0x").lower())
-        inputs = next((entry["inputs"] for entry in made["abi"] if entry["type"] == "constructor"), [])
-        data = bytes.fromhex(text) + encode([type_of(parameter) for parameter in inputs], list(arguments))
+        data = creation_code(name, arguments, libraries)
         receipt = self._sent({"from": DEPLOYER, "data": "0x" + data.hex()})
         assert receipt["status"] == "0x1", f"{name} was not deployed"
         return Contract(self, name, checksum_address(receipt["contractAddress"]))

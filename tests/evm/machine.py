@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +19,7 @@ from typing import Any
 import pyrevm
 from eth_abi.abi import decode, encode
 from eth_hash.auto import keccak
+from tallystick.chain.abi import canonical_type, event_arguments, named_value, signature
 from tallystick.protocol.hexes import checksum_address
 
 COMPILED = Path(
@@ -70,22 +71,11 @@ def artifact(name: str) -> dict[str, Any]:
     return found
 
 
-def type_of(parameter: Mapping[str, Any]) -> str:
-    kind = str(parameter["type"])
-    if not kind.startswith("tuple"):
-        return kind
-    return "(" + ",".join(type_of(part) for part in parameter["components"]) + ")" + kind.removeprefix("tuple")
-
-
-def signature_of(entry: Mapping[str, Any]) -> str:
-    return f"{entry['name']}({','.join(type_of(parameter) for parameter in entry['inputs'])})"
-
-
 def _entries(kind: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
     for path in COMPILED.glob("*.json"):
         for entry in artifact(path.stem)["abi"]:
             if entry["type"] == kind:
-                yield keccak(signature_of(entry).encode()), entry
+                yield keccak(signature(entry).encode()), entry
 
 
 @cache
@@ -103,17 +93,15 @@ def events() -> dict[tuple[bytes, int], dict[str, Any]]:
     }
 
 
-def named(parameter: Mapping[str, Any], value: Any) -> Any:
-    """ABI values as tests like them: checksummed addresses, tuples as dicts by component name."""
-    kind = str(parameter["type"])
-    if kind.endswith("[]"):
-        inner = {**parameter, "type": kind[:-2]}
-        return [named(inner, item) for item in value]
-    if kind == "address":
-        return checksum_address(value)
-    if kind == "tuple":
-        return {part["name"]: named(part, item) for part, item in zip(parameter["components"], value, strict=True)}
-    return value
+def creation_code(name: str, arguments: Sequence[Any], libraries: Mapping[str, str] | None = None) -> bytes:
+    """Code and arguments that create a contract. `libraries`: name to address, for what it links."""
+    made = artifact(name)
+    text = made["bytecode"]
+    for library, address in (libraries or {}).items():
+        text = text.replace(f"__{library}".ljust(40, "_"), address.removeprefix("0x").lower())
+    assert "_" not in text, f"{name} links a library that was not given"
+    inputs = next((entry["inputs"] for entry in made["abi"] if entry["type"] == "constructor"), [])
+    return bytes.fromhex(text) + encode([canonical_type(parameter) for parameter in inputs], list(arguments))
 
 
 class Machine:
@@ -146,16 +134,9 @@ class Machine:
 
     def deploy(self, name: str, *arguments: Any, libraries: Mapping[str, str] | None = None) -> Contract:
         """Deploys a contract by its name. `libraries`: name to address, for what it links."""
-        made = artifact(name)
-        text = made["bytecode"]
-        for library, address in (libraries or {}).items():
-            text = text.replace(f"__{library}".ljust(40, "_"), address.removeprefix("0x").lower())
-        assert not re.search("_", text), f"{name} links a library that was not given"
-        inputs = next((entry["inputs"] for entry in made["abi"] if entry["type"] == "constructor"), [])
-        code = bytes.fromhex(text) + encode([type_of(parameter) for parameter in inputs], list(arguments))
         self.fund(DEPLOYER)
-        address = checksum_address(self._evm.deploy(DEPLOYER, code))
-        return Contract(self, name, address)
+        code = creation_code(name, arguments, libraries)
+        return Contract(self, name, checksum_address(self._evm.deploy(DEPLOYER, code)))
 
     def at(self, name: str, address: str) -> Contract:
         return Contract(self, name, address)
@@ -185,7 +166,7 @@ class Machine:
         # Without it each transaction would lie one level deeper, and an EVM has 1,024.
         self._evm.commit()
         result = self._evm.result
-        logged = tuple(_event(log) for log in result.logs)
+        logged = tuple(event_of(log) for log in result.logs)
         for event in logged:
             if event.name == "Transfer":
                 self.end_of(event.arguments["from"])
@@ -209,8 +190,8 @@ class Contract:
 
     def data(self, function: str, *arguments: Any) -> bytes:
         entry = self._functions[function]
-        types = [type_of(parameter) for parameter in entry["inputs"]]
-        return keccak(signature_of(entry).encode())[:4] + encode(types, list(arguments))
+        types = [canonical_type(parameter) for parameter in entry["inputs"]]
+        return keccak(signature(entry).encode())[:4] + encode(types, list(arguments))
 
     def send(self, function: str, *arguments: Any, by: str, value: int = 0, gas: int = 2**40) -> Mined:
         answer, mined = self.machine.message(by, self.address, self.data(function, *arguments), value, gas)
@@ -235,29 +216,18 @@ class Contract:
 
     def _values(self, function: str, answer: bytes) -> tuple[Any, ...]:
         outputs = self._functions[function]["outputs"]
-        values = decode([type_of(parameter) for parameter in outputs], bytes(answer))
-        return tuple(named(parameter, value) for parameter, value in zip(outputs, values, strict=True))
+        values = decode([canonical_type(parameter) for parameter in outputs], bytes(answer))
+        return tuple(named_value(parameter, value) for parameter, value in zip(outputs, values, strict=True))
 
 
-def _event(log: Any) -> Event:
+def event_of(log: Any) -> Event:
+    """A log, decoded."""
     data = log.data[1] if isinstance(log.data, tuple) else log.data
     topics = [
         bytes.fromhex(topic.removeprefix("0x")) if isinstance(topic, str) else bytes(topic) for topic in log.topics
     ]
     entry = events()[topics[0], len(topics)]
-    indexed = [parameter for parameter in entry["inputs"] if parameter["indexed"]]
-    plain = [parameter for parameter in entry["inputs"] if not parameter["indexed"]]
-    values = {
-        parameter["name"]: named(parameter, decode([type_of(parameter)], topic)[0])
-        for parameter, topic in zip(indexed, topics[1:], strict=True)
-    }
-    decoded = decode([type_of(parameter) for parameter in plain], bytes(data))
-    values |= {parameter["name"]: named(parameter, value) for parameter, value in zip(plain, decoded, strict=True)}
-    return Event(
-        checksum_address(log.address),
-        entry["name"],
-        {parameter["name"]: values[parameter["name"]] for parameter in entry["inputs"]},
-    )
+    return Event(checksum_address(log.address), entry["name"], event_arguments(entry, topics[1:], bytes(data)))
 
 
 def _reverted(text: str) -> Reverted:
@@ -270,15 +240,10 @@ def reverted_with(data: bytes, text: str) -> Reverted:
     entry = errors().get(data[:4])
     if entry is None:
         return Reverted("", (text,), data)
-    values = decode([type_of(parameter) for parameter in entry["inputs"]], data[4:])
+    values = decode([canonical_type(parameter) for parameter in entry["inputs"]], data[4:])
     return Reverted(
-        entry["name"], tuple(named(p, value) for p, value in zip(entry["inputs"], values, strict=True)), data
+        entry["name"], tuple(named_value(p, value) for p, value in zip(entry["inputs"], values, strict=True)), data
     )
-
-
-def event_of(log: Any) -> Event:
-    """A log, decoded."""
-    return _event(log)
 
 
 def address_of(label: str) -> str:

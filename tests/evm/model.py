@@ -16,6 +16,7 @@ from tallystick.protocol.encoding import Domain
 from tallystick.protocol.hexes import ZERO_ADDRESS
 from tallystick.protocol.outcomes import LoggedOutcome, pack_outcome
 from tallystick.protocol.prices import NATIVE, Units
+from tallystick.protocol.revisions import RevisionTerms
 
 from tests.evm.model_states import (
     CHANNEL_ROOM,
@@ -31,7 +32,6 @@ from tests.evm.model_states import (
     Position,
 )
 from tests.evm.model_world import ALL_BPS, Catalogue, Move, Permit, Purses, Refusal
-from tests.evm.scene import Terms
 
 
 class Books:
@@ -163,7 +163,7 @@ class Books:
             LoggedOutcome(call.revision, Mode.DIRECT, outcome.units, outcome.charge),
         )
         self._note("CallFulfilled", callId=call_id, earner=owner, refund=rest, receiptDigest=outcome.receipt_digest)
-        self._earn(call_id, call.asset, outcome.charge, owner, call.oracle, terms.share_bps, state.fee_bps)
+        self._earn(call_id, call.asset, outcome.charge, owner, call.oracle, terms.oracle_share_bps, state.fee_bps)
 
     def decline(self, sender: str, call: DirectCall) -> None:
         self._require_oracle(sender, call.oracle)
@@ -328,7 +328,7 @@ class Books:
             position[group.mode] += 1
         return self.batches
 
-    def price_of(self, terms: Terms, units: Units, payer: str, listing_id: int) -> int:
+    def price_of(self, terms: RevisionTerms, units: Units, payer: str, listing_id: int) -> int:
         """What the payer's next call of the listing costs, rounded down at each step."""
         sheet = terms.prices
         metered = (
@@ -406,9 +406,9 @@ class Books:
         amount = self._book(group, account, charged)
         owner = self.catalogue.listing(group.listing_id).owner
         self._note("AccountCharged", batchId=self.batches, accountId=account, earner=owner, amount=amount, calls=calls)
-        self._earn(account, asset, amount, owner, oracle, terms.share_bps, self.fee_bps)
+        self._earn(account, asset, amount, owner, oracle, terms.oracle_share_bps, self.fee_bps)
 
-    def _group_problem(self, oracle: str, group: Group, account: bytes, terms: Terms | None) -> str:
+    def _group_problem(self, oracle: str, group: Group, account: bytes, terms: RevisionTerms | None) -> str:
         if group.account.oracle != oracle or terms is None or terms.oracle != oracle:
             return "WrongOracle"
         if group.mode is Mode.CREDITS:

@@ -10,8 +10,7 @@ from typing import Any
 from tallystick.protocol.calls import DirectCall
 from tallystick.protocol.hexes import ZERO_ADDRESS
 from tallystick.protocol.plans import Plan
-
-from tests.evm.scene import Terms
+from tallystick.protocol.revisions import RevisionTerms
 
 DAY = 86_400
 ALL_BPS = 10_000
@@ -30,7 +29,7 @@ class Refusal(Exception):
 @dataclass
 class Listing:
     owner: str
-    revisions: list[Terms] = field(default_factory=list)
+    revisions: list[RevisionTerms] = field(default_factory=list)
     withdrawn: bool = False
 
 
@@ -42,12 +41,12 @@ class Catalogue:
         self.listings: list[Listing] = []
         self.signers: dict[str, tuple[str, str, int]] = {}
 
-    def publish(self, sender: str, terms: Terms) -> int:
+    def publish(self, sender: str, terms: RevisionTerms) -> int:
         _require_usable(terms)
         self.listings.append(Listing(sender, [terms]))
         return len(self.listings)
 
-    def revise(self, sender: str, listing_id: int, terms: Terms) -> int:
+    def revise(self, sender: str, listing_id: int, terms: RevisionTerms) -> int:
         listing = self._owned(sender, listing_id)
         _require_usable(terms)
         listing.revisions.append(terms)
@@ -88,7 +87,7 @@ class Catalogue:
             raise Refusal("Registry_UnknownListing", listing_id, len(self.listings))
         return self.listings[listing_id - 1]
 
-    def revision(self, listing_id: int, number: int) -> Terms | None:
+    def revision(self, listing_id: int, number: int) -> RevisionTerms | None:
         if not 1 <= listing_id <= len(self.listings):
             return None
         revisions = self.listings[listing_id - 1].revisions
@@ -126,11 +125,11 @@ class Catalogue:
         return listing
 
 
-def _require_usable(terms: Terms) -> None:
+def _require_usable(terms: RevisionTerms) -> None:
     if terms.oracle == ZERO_ADDRESS:
         raise Refusal("Registry_ZeroOracle")
-    if terms.share_bps > ALL_BPS:
-        raise Refusal("Registry_ShareTooHigh", terms.share_bps, ALL_BPS)
+    if terms.oracle_share_bps > ALL_BPS:
+        raise Refusal("Registry_ShareTooHigh", terms.oracle_share_bps, ALL_BPS)
     if terms.manifest_hash == bytes(32):
         raise Refusal("Registry_EmptyManifest")
     if len(terms.tiers) > 4:

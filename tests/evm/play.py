@@ -17,11 +17,12 @@ from tallystick.protocol.encoding import address_word, uint_word
 from tallystick.protocol.hexes import ZERO_ADDRESS
 from tallystick.protocol.plans import Plan
 from tallystick.protocol.prices import NATIVE, PriceSheet, Units
+from tallystick.protocol.revisions import RevisionTerms
 from tallystick.protocol.tiers import Tier
 
 from tests.evm.model_states import EMPTY
 from tests.evm.model_world import DAY, MANNERS, Permit, Refusal
-from tests.evm.scene import TRANSFER_TYPEHASH, Person, Terms
+from tests.evm.scene import TRANSFER_TYPEHASH, Person, revision_terms
 from tests.evm.stage import Sight, Stage
 
 T = TypeVar("T")
@@ -84,10 +85,10 @@ class Play:
         """A listing's id; now and then of none."""
         return self.rng.randint(0, 99) if self.odds(0.02) else 1 + self.rng.randrange(len(self.catalogue.listings))
 
-    def latest(self, listing_id: int) -> tuple[int, Terms]:
+    def latest(self, listing_id: int) -> tuple[int, RevisionTerms]:
         """The number and the terms of what is for sale."""
         if not 1 <= listing_id <= len(self.catalogue.listings):
-            return 1, Terms(self.stage.market.oracle)
+            return 1, revision_terms(self.stage.market.oracle)
         revisions = self.catalogue.listings[listing_id - 1].revisions
         return len(revisions), revisions[-1]
 
@@ -106,7 +107,7 @@ class Play:
 
     # ---- the catalogue
 
-    def terms(self) -> Terms:
+    def terms(self) -> RevisionTerms:
         rng = self.rng
         asset = rng.choice((*self.stage.assets, NATIVE, self.stage.token.address))
         prices = PriceSheet(asset, *(rng.choice((0, rng.randrange(3_000))) for _ in range(4)))
@@ -116,20 +117,20 @@ class Play:
             Plan(rng.randint(1, 500), rng.randint(1, 20), 1, 60 * DAY),
             Plan(rng.randint(1, 500), rng.randint(1, 8), 3, 90 * DAY, rng.choice((7 * DAY, 30 * DAY))),
         ][: rng.choice((0, 1, 3, 3))]
-        made = Terms(
+        made = revision_terms(
             self.pick(self.stage.oracles),
-            rng.choice((0, 0, 1_500, 3_333, 10_000)),
-            self.fresh(),
-            prices,
-            tuple(tiers),
-            tuple(plans),
+            oracle_share_bps=rng.choice((0, 0, 1_500, 3_333, 10_000)),
+            manifest_hash=self.fresh(),
+            prices=prices,
+            tiers=tuple(tiers),
+            plans=tuple(plans),
         )
         if self.odds(0.88):
             return made
         wrong: dict[str, Any] = rng.choice(
             (
                 {"oracle": ZERO_ADDRESS},
-                {"share_bps": 10_001},
+                {"oracle_share_bps": 10_001},
                 {"manifest_hash": EMPTY},
                 {"tiers": (Tier(5, 100), Tier(5, 200))},
                 {"tiers": (Tier(0, 100),)},
@@ -314,7 +315,7 @@ class Play:
         if call is None:
             return
         units = self.units()
-        terms = self.catalogue.revision(call.listing_id, call.revision) or Terms(call.oracle)
+        terms = self.catalogue.revision(call.listing_id, call.revision) or revision_terms(call.oracle)
         charge = self.charge(min(call.amount, self.books.price_of(terms, units, call.payer, call.listing_id)))
         outcome = Outcome(EMPTY if self.odds(0.02) else self.fresh(), self.fresh(), units, charge)
         sender = self.by_oracle(call.oracle)

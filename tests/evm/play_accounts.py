@@ -12,11 +12,12 @@ from tallystick.protocol.accounts import Authorisation, ChannelTerms, KeyGrant, 
 from tallystick.protocol.calls import Mode
 from tallystick.protocol.hexes import ZERO_ADDRESS
 from tallystick.protocol.prices import NATIVE
+from tallystick.protocol.revisions import RevisionTerms
 
 from tests.evm.model_states import EMPTY, Channel, Group
 from tests.evm.model_world import DAY
 from tests.evm.play import Play
-from tests.evm.scene import ROOT, Call, Terms
+from tests.evm.scene import ROOT, Call, revision_terms
 from tests.evm.stage import Sight, Stage
 
 LAST_INDEX = 2**40 - 1
@@ -241,13 +242,13 @@ class AccountPlay(Play):
             number = self.rng.randint(0, 1 + len(self.catalogue.listings[terms.listing_id - 1].revisions))
         entries = tuple(
             replace(entry, charge=self.rng.choice((1, 1, 1, 1, 0, 2)))
-            for entry in self._entries(account, Terms(oracle), terms.payer, terms.listing_id)
+            for entry in self._entries(account, revision_terms(oracle), terms.payer, terms.listing_id)
         )
         position = self.books.positions.get(account)
         maximum = self._maximum(position.used if position else 0, sum(entry.charge for entry in entries))
         return Group(terms, terms.listing_id, number, self._signer(terms.payer), entries, maximum)
 
-    def _fitting_revision(self, terms: ChannelTerms) -> tuple[int, int, Terms]:
+    def _fitting_revision(self, terms: ChannelTerms) -> tuple[int, int, RevisionTerms]:
         """Mostly a revision that the channel's oracle runs and that is priced in its asset."""
         fitting = [
             (listing_id, number, revision)
@@ -261,12 +262,12 @@ class AccountPlay(Play):
         number, revision = self.latest(listing_id)
         return listing_id, number, revision
 
-    def _entries(self, account: bytes, revision: Terms, payer: str, listing_id: int) -> tuple[Call, ...]:
+    def _entries(self, account: bytes, revision: RevisionTerms, payer: str, listing_id: int) -> tuple[Call, ...]:
         return tuple(
             self._entry(account, revision, payer, listing_id) for _ in range(self.rng.choice((0, 1, 1, 2, 2, 3, 4)))
         )
 
-    def _entry(self, account: bytes, revision: Terms, payer: str, listing_id: int) -> Call:
+    def _entry(self, account: bytes, revision: RevisionTerms, payer: str, listing_id: int) -> Call:
         index = self.next_index[account]
         if self.odds(0.85):
             self.next_index[account] += 1

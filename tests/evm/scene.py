@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coincurve import PrivateKey
@@ -11,11 +11,12 @@ from eth_hash.auto import keccak
 from tallystick.protocol.accounts import Authorisation, ChannelTerms, KeyGrant, PositionTerms, key_account
 from tallystick.protocol.calls import DirectCall, Outcome
 from tallystick.protocol.encoding import Domain, address_word, uint_word
-from tallystick.protocol.hexes import ZERO_ADDRESS, checksum_address
+from tallystick.protocol.hexes import ZERO_ADDRESS
 from tallystick.protocol.outcomes import pack_entry
-from tallystick.protocol.plans import Plan
 from tallystick.protocol.prices import NATIVE, PriceSheet, Units
-from tallystick.protocol.tiers import Tier
+from tallystick.protocol.revisions import RevisionTerms
+from tallystick.protocol.signatures import address_of as address_of_key
+from tallystick.protocol.signatures import sign
 
 from tests.evm.machine import CHAIN_ID, Contract, Machine, Mined, address_of
 
@@ -24,6 +25,7 @@ PRICES = PriceSheet(NATIVE, 1_000, 2_000, 4_000, 1_000)
 """For UNITS: 1,000 + (240,000 + 160,000 + 25,000) / 1,000 = 1,425."""
 PRICE = PRICES.price_of(UNITS)
 ROOT = keccak(b"root of receipts")
+MANIFEST = keccak(b"manifest")
 TRANSFER_TYPEHASH = keccak(
     b"TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)"
 )
@@ -41,35 +43,15 @@ class Person:
 
     @property
     def address(self) -> str:
-        return checksum_address("0x" + keccak(self.key.public_key.format(compressed=False)[1:])[-20:].hex())
+        return address_of_key(self.key)
 
     def sign(self, digest: bytes) -> bytes:
-        signature = self.key.sign_recoverable(digest, hasher=None)
-        return signature[:64] + bytes([signature[64] + 27])
+        return sign(self.key, digest)
 
 
-@dataclass(frozen=True)
-class Terms:
-    """A revision's terms, in the order of the contract's struct."""
-
-    oracle: str
-    share_bps: int = 0
-    manifest_hash: bytes = field(default_factory=lambda: keccak(b"manifest"))
-    prices: PriceSheet = PRICES
-    tiers: tuple[Tier, ...] = ()
-    plans: tuple[Plan, ...] = ()
-    uri: str = "ipfs://manifest"
-
-    def as_tuple(self) -> tuple[Any, ...]:
-        return (
-            self.oracle,
-            self.share_bps,
-            self.manifest_hash,
-            self.prices.as_tuple(),
-            [tier.as_tuple() for tier in self.tiers],
-            [plan.as_tuple() for plan in self.plans],
-            self.uri,
-        )
+def revision_terms(oracle: str, **changes: Any) -> RevisionTerms:
+    """What most revisions here are published with; `changes` by field."""
+    return replace(RevisionTerms(oracle, MANIFEST, PRICES, "ipfs://manifest"), **changes)
 
 
 @dataclass(frozen=True)
@@ -109,19 +91,19 @@ class Market:
         self.token = self.machine.deploy("TestStablecoin")
         self.hostile = self.machine.deploy("HostileTokenMock")
         self.domain = Domain(CHAIN_ID, self.escrow.address)
-        self.listing = self.publish(Terms(self.oracle))
+        self.listing = self.publish(revision_terms(self.oracle))
 
     # ---- the catalogue
 
-    def publish(self, terms: Terms, by: str | None = None) -> int:
+    def publish(self, terms: RevisionTerms, by: str | None = None) -> int:
         return int(self.registry.send("publish", terms.as_tuple(), by=by or self.owner).value)
 
-    def revise(self, listing: int, terms: Terms, by: str | None = None) -> int:
+    def revise(self, listing: int, terms: RevisionTerms, by: str | None = None) -> int:
         return int(self.registry.send("revise", listing, terms.as_tuple(), by=by or self.owner).value)
 
     def priced_in(self, asset: str, **terms: Any) -> int:
         """A listing as the first one, but priced in `asset`."""
-        return self.publish(Terms(self.oracle, prices=replace(PRICES, asset=asset), **terms))
+        return self.publish(revision_terms(self.oracle, prices=replace(PRICES, asset=asset), **terms))
 
     # ---- direct calls
 

@@ -20,7 +20,7 @@ from tests.evm.machine import RICH, Contract, Event, Machine, Mined, Reverted, a
 from tests.evm.model import Books
 from tests.evm.model_states import REASONS, Channel, Key
 from tests.evm.model_world import UNKNOWN, Catalogue, Listing, Purses, Refusal
-from tests.evm.scene import Market, Person, Terms
+from tests.evm.scene import Market, Person, revision_terms
 
 Sight = tuple[Any, ...]
 """Something that both sides are asked about: ("owed", account, asset), ("call", id), and so on, see `Stage.compare`."""
@@ -40,7 +40,7 @@ class Stage:
         self.assets = (NATIVE, self.token.address, self.hostile.address)
         self._cast()
         self.catalogue = Catalogue()
-        self.catalogue.listings.append(Listing(market.owner, [Terms(market.oracle)]))
+        self.catalogue.listings.append(Listing(market.owner, [revision_terms(market.oracle)]))
         self.purses = Purses(self.escrow.address, self.token.address, self.hostile.address)
         self.books = Books(market.domain, market.administrator, self.catalogue, self.purses)
         self.books.wallets = {self.wallet.address: self.wallet_key.address}

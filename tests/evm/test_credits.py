@@ -10,7 +10,7 @@ from tallystick.protocol.plans import Plan
 
 from tests.evm.machine import address_of
 from tests.evm.refusals import refused
-from tests.evm.scene import Call, Market, Terms
+from tests.evm.scene import Call, Market, revision_terms
 
 DAY = 86_400
 TRIAL, BUNDLE, RATES = 0, 1, 2
@@ -21,7 +21,7 @@ refuses = pytest.mark.refuses
 
 @pytest.fixture
 def listing(market: Market) -> int:
-    return market.publish(Terms(market.oracle, plans=PLANS))
+    return market.publish(revision_terms(market.oracle, plans=PLANS))
 
 
 def buy(market: Market, listing: int, plan: int, number: int = 0) -> PositionTerms:
@@ -108,7 +108,7 @@ def test_reclaim_when_not_served_as_sold(market: Market, listing: int, why: str)
     if why == "withdrawn":
         market.registry.send("withdrawListing", listing, by=market.owner)
     else:
-        market.revise(listing, Terms(address_of("other"), plans=PLANS))
+        market.revise(listing, revision_terms(address_of("other"), plans=PLANS))
     send(market, "requestReclaim", terms)
     if why == "withdrawn":
         market.registry.send("relist", listing, by=market.owner)
@@ -122,10 +122,10 @@ def test_reclaim_when_not_served_as_sold(market: Market, listing: int, why: str)
 def test_credits_pay_later_revisions_of_the_same_oracle(market: Market, listing: int) -> None:
     """M9."""
     terms = buy(market, listing, BUNDLE)
-    market.revise(listing, Terms(market.oracle))
+    market.revise(listing, revision_terms(market.oracle))
     mined = market.settle(credits=[market.credit_group(terms, [Call(0, 1)], revision=2)])
     assert len(mined.named("CallLogged")) == 1
-    market.revise(listing, Terms(address_of("other")))
+    market.revise(listing, revision_terms(address_of("other")))
     mined = market.settle(credits=[market.credit_group(terms, [Call(1, 1)], revision=3)])
     assert [event["reason"] for event in mined.named("GroupSkipped")] == [1]
 

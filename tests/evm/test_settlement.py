@@ -12,10 +12,11 @@ from tallystick.protocol.encoding import Domain
 from tallystick.protocol.outcomes import unpack_outcome
 from tallystick.protocol.plans import Plan
 from tallystick.protocol.prices import NATIVE, PriceSheet, Units
+from tallystick.protocol.tiers import Tier
 
 from tests.evm.machine import CHAIN_ID, Mined, address_of
 from tests.evm.refusals import books, refused
-from tests.evm.scene import PRICE, ROOT, UNITS, Call, Market, Terms
+from tests.evm.scene import PRICE, PRICES, ROOT, UNITS, Call, Market, revision_terms
 
 REASONS = (
     *("None", "WrongOracle", "WrongAsset", "BadSignature", "AccountClosed", "KeyRevoked", "KeyExpired"),
@@ -74,7 +75,7 @@ def test_settle_key_charges_channel_and_key(market: Market, channel: ChannelTerm
 
 
 def test_settle_credits_charges_one_a_call(market: Market) -> None:
-    listing = market.publish(Terms(market.oracle, plans=(Plan(100, 2),)))
+    listing = market.publish(revision_terms(market.oracle, plans=(Plan(100, 2),)))
     terms = market.position(listing_id=listing)
     market.escrow.send("buyCredits", terms.as_tuple(), by=market.payer.address, value=200)
     calls = [Call(0, 1), Call(1, 2), Call(2, 1), Call(3, 1)]
@@ -104,7 +105,7 @@ def test_settle_at_the_type_limits(market: Market) -> None:
     """M8: the largest index, units and prices; the charge is exact."""
     prices = PriceSheet(NATIVE, 2**96 - 1, 2**80 - 1, 2**80 - 1, 2**80 - 1)
     units = Units(2**32 - 1, 2**32 - 1, 2**32 - 1)
-    listing = market.publish(Terms(market.oracle, prices=prices))
+    listing = market.publish(revision_terms(market.oracle, prices=prices))
     terms, price = market.channel(), prices.price_of(units)
     market.machine.fund(market.payer.address, 2**112)
     market.deposit(terms, 2**112 - 1)
@@ -147,7 +148,7 @@ def spoiled(market: Market, channel: ChannelTerms, reason: str) -> dict[str, Any
     """A batch's groups of which the first can't be charged for `reason`."""
     payer, grant = market.payer.address, market.grant()
     if reason == "WrongOracle":
-        foreign = market.publish(Terms(address_of("another oracle")))
+        foreign = market.publish(revision_terms(address_of("another oracle")))
         return {"channels": [market.channel_group(channel, [Call(9)], listing=foreign)]}
     if reason == "WrongAsset":
         return {"channels": [market.channel_group(channel, [Call(9)], listing=market.priced_in(market.token.address))]}
@@ -224,8 +225,8 @@ def test_settle_stops_at_authorisation_and_deposit(market: Market, maximum: int,
 
 def test_settle_price_of_the_pinned_revision(market: Market, channel: ChannelTerms) -> None:
     """M9: a later, higher price does not touch a call under the earlier revision, nor the other way round."""
-    dear = replace(Terms(market.oracle).prices, per_call=5_000)
-    market.revise(market.listing, Terms(market.oracle, prices=dear))
+    dear = replace(PRICES, per_call=5_000)
+    market.revise(market.listing, revision_terms(market.oracle, prices=dear))
     mined = market.settle(
         channels=[
             market.channel_group(channel, [Call(0, PRICE + 1), Call(1)]),
@@ -237,9 +238,7 @@ def test_settle_price_of_the_pinned_revision(market: Market, channel: ChannelTer
 
 
 def test_settle_tiers_count_the_payers_calls(market: Market, channel: ChannelTerms) -> None:
-    from tallystick.protocol.tiers import Tier
-
-    listing = market.publish(Terms(market.oracle, tiers=(Tier(1, 1_000), Tier(2, 5_000))))
+    listing = market.publish(revision_terms(market.oracle, tiers=(Tier(1, 1_000), Tier(2, 5_000))))
     calls = [Call(0), Call(1, PRICE * 9 // 10), Call(2, PRICE // 2 + 1), Call(3, PRICE // 2)]
     mined = market.settle(channels=[market.channel_group(channel, calls, listing=listing)])
     assert why(mined) == ["AbovePrice"]
@@ -249,7 +248,7 @@ def test_settle_tiers_count_the_payers_calls(market: Market, channel: ChannelTer
 def test_settle_divides_what_is_earned(market: Market, channel: ChannelTerms) -> None:
     """M1, M8: first the fee, of the rest the oracle's share, the owner has what is left; each rounded down."""
     market.escrow.send("setFee", 333, market.collector, by=market.administrator)
-    listing = market.publish(Terms(market.oracle, share_bps=2_500))
+    listing = market.publish(revision_terms(market.oracle, oracle_share_bps=2_500))
     mined = market.settle(channels=[market.channel_group(channel, [Call(0)], listing=listing)])
     fee = PRICE * 333 // 10_000
     share = (PRICE - fee) * 2_500 // 10_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from tallystick.audit.findings import Findings
 from tallystick.audit.kinds import MoneyKind
@@ -11,11 +10,8 @@ from tallystick.audit.ledger import Ledger
 from tallystick.audit.records import Fulfilled, Opening
 from tallystick.chain.events import ChainEvent
 from tallystick.chain.types import Block
+from tallystick.protocol.earnings import MAX_FEE_BPS, divide
 from tallystick.protocol.hexes import ZERO_ADDRESS, to_hex
-from tallystick.protocol.tiers import ALL_BPS
-
-MAX_FEE_BPS: Final = 500
-"""The most that the protocol's fee may be, in hundredths of a per cent."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +53,8 @@ class Earnings:
     def earned_by_call(self, event: ChainEvent, opening: Opening, ending: Fulfilled) -> None:
         """The fee is that of the opening, the share that of the pinned revision, the collector that of the moment."""
         share_bps = opening.pinned.terms.oracle_share_bps if opening.pinned is not None else 0
-        fee = ending.charge * opening.fee_bps // ALL_BPS
-        oracle_amount = (ending.charge - fee) * share_bps // ALL_BPS
-        expected = Split(opening.terms.oracle, oracle_amount, self._collector, fee)
+        parts = divide(ending.charge, opening.fee_bps, share_bps)
+        expected = Split(opening.terms.oracle, parts.oracle_amount, self._collector, parts.fee)
         self._earned[opening.call_id] = _Earned(event, opening.terms.asset, ending.earner, expected)
 
     def earned_by_account(self, event: ChainEvent, account: bytes, asset: str, earner: str) -> None:

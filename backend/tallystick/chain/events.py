@@ -11,11 +11,10 @@ from eth_abi.exceptions import DecodingError
 from eth_hash.auto import keccak
 from web3 import Web3
 
-from tallystick.chain.abi import ABIS, CODEC, canonical_type
+from tallystick.chain.abi import ABIS, event_arguments, signature
 from tallystick.chain.deployment import Deployment
 from tallystick.chain.rpc import rpc_errors
 from tallystick.errors import ChainUnreachable, UndecodableLog
-from tallystick.protocol.hexes import checksum_address
 
 DEFAULT_PAGE_BLOCKS = 2000
 
@@ -98,36 +97,12 @@ def _decode(contract: str, log: Mapping[str, Any]) -> ChainEvent:
             "explain.",
             block=position.block,
         )
-    indexed = [parameter for parameter in entry["inputs"] if parameter["indexed"]]
-    plain = [parameter for parameter in entry["inputs"] if not parameter["indexed"]]
-    values = {
-        parameter["name"]: _named(parameter, CODEC.decode([canonical_type(parameter)], topic)[0])
-        for parameter, topic in zip(indexed, topics[1:], strict=True)
-    }
-    data = CODEC.decode([canonical_type(parameter) for parameter in plain], bytes(log["data"]))
-    values |= {parameter["name"]: _named(parameter, value) for parameter, value in zip(plain, data, strict=True)}
-    arguments = {parameter["name"]: values[parameter["name"]] for parameter in entry["inputs"]}
+    arguments = event_arguments(entry, topics[1:], bytes(log["data"]))
     return ChainEvent(
         contract, entry["name"], arguments, position, bytes(log["blockHash"]), bytes(log["transactionHash"])
     )
 
 
-def _named(parameter: Mapping[str, Any], value: Any) -> Any:
-    kind: str = parameter["type"]
-    if kind.endswith("[]"):
-        item = {**parameter, "type": kind.removesuffix("[]")}
-        return [_named(item, one) for one in value]
-    if kind == "address":
-        return checksum_address(value)
-    if kind != "tuple":
-        return value
-    return {part["name"]: _named(part, item) for part, item in zip(parameter["components"], value, strict=True)}
-
-
 @cache
 def _events_by_topic(contract: str) -> dict[bytes, dict[str, Any]]:
-    return {
-        keccak(f"{entry['name']}({','.join(canonical_type(item) for item in entry['inputs'])})".encode()): entry
-        for entry in ABIS[contract]
-        if entry["type"] == "event"
-    }
+    return {keccak(signature(entry).encode()): entry for entry in ABIS[contract] if entry["type"] == "event"}

@@ -17,13 +17,12 @@ from tallystick.chain.reverts import decode_revert
 from tallystick.chain.types import Listing, Revision
 from tallystick.errors import ContractRefused
 from tallystick.protocol.calls import CallState, CallStatus, DirectCall, Outcome
+from tallystick.protocol.earnings import MAX_FEE_BPS, divide
 from tallystick.protocol.encoding import Domain
 from tallystick.protocol.hexes import ZERO_ADDRESS
 from tallystick.protocol.prices import NATIVE, Units
 from tallystick.protocol.revisions import RevisionTerms
-from tallystick.protocol.tiers import ALL_BPS
 
-MAX_FEE_BPS: Final = 500
 MAX_CALL_SECONDS: Final = 7 * 24 * 3600
 MAX_URI_BYTES: Final = 2048
 NEVER_OPENED: Final = CallState(CallStatus.NONE, 0, 0)
@@ -194,7 +193,7 @@ class Books:
         """By the administrator."""
         if fee_bps > MAX_FEE_BPS:
             raise refusal("Escrow_FeeTooHigh", fee_bps, MAX_FEE_BPS)
-        if fee_bps and collector == ZERO_ADDRESS:
+        if collector == ZERO_ADDRESS:
             raise refusal("Escrow_ZeroCollector")
         self.fee = (fee_bps, collector)
 
@@ -227,14 +226,12 @@ class Books:
         self._credit(call.payer, call.asset, call.amount)
 
     def _earn(self, call: DirectCall, amount: int, share_bps: int, fee_bps: int) -> None:
-        """First the fee, of the rest the oracle's share, what is left for the listing's owner."""
-        fee = amount * fee_bps // ALL_BPS
-        share = (amount - fee) * share_bps // ALL_BPS
-        self._credit(self.listings[call.listing_id].owner, call.asset, amount - fee - share)
-        if share:
-            self._credit(call.oracle, call.asset, share)
-        if fee:
-            self._credit(self.fee[1], call.asset, fee)
+        parts = divide(amount, fee_bps, share_bps)
+        self._credit(self.listings[call.listing_id].owner, call.asset, parts.owner_amount)
+        if parts.oracle_amount:
+            self._credit(call.oracle, call.asset, parts.oracle_amount)
+        if parts.fee:
+            self._credit(self.fee[1], call.asset, parts.fee)
 
     def _credit(self, account: str, asset: str, amount: int) -> None:
         self.owed[account, asset] = self.owed.get((account, asset), 0) + amount

@@ -11,7 +11,7 @@ from eth_hash.auto import keccak
 from hexbytes import HexBytes
 from web3.exceptions import ContractCustomError, ContractLogicError, Web3Exception, Web3RPCError
 
-from tallystick.chain.abi import ABIS, canonical_type
+from tallystick.chain.abi import ABIS, canonical_type, signature
 from tallystick.errors import ContractRefused, Detail
 
 ADVICE: dict[str, str] = {
@@ -140,8 +140,7 @@ def _errors_by_selector() -> dict[bytes, dict[str, Any]]:
     for abi in ABIS.values():
         for entry in abi:
             if entry["type"] == "error":
-                signature = f"{entry['name']}({','.join(canonical_type(item) for item in entry['inputs'])})"
-                found[keccak(signature.encode())[:4]] = entry
+                found[keccak(signature(entry).encode())[:4]] = entry
     return found
 
 
