@@ -472,3 +472,15 @@ def test_every_event_of_the_contracts_has_a_rule_or_is_without_consequence() -> 
 def _commitment(scene: Scene, nth: int) -> bytes:
     commitment: Any = event_of(scene, "CallOpened", nth).arguments["call"]["requestCommitment"]
     return bytes(commitment)
+
+
+def test_replay_sums_up_channels_and_credits() -> None:
+    """M1: 1,000 deposited and 2 tranches of 50; 340 of it charged, the rest owed to the payer again."""
+    before, scene = honest_scene(), honest_scene()
+    banked()(scene)
+    plain, banking = (replayed(each)[0].ledger.totals(NATIVE) for each in (before, scene))
+    assert banking.paid_in - plain.paid_in == 1_100
+    assert banking.charged - plain.charged == 340
+    assert banking.refunded - plain.refunded == 760
+    assert banking.owed - plain.owed == 1_100
+    assert banking.open == plain.open

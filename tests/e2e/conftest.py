@@ -35,4 +35,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "e2e" in Path(item.path).parts:
             item.add_marker(pytest.mark.e2e)
     # The long files first, so that two processes end at about the same time.
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    items.sort(key=lambda item: not {"e2e", "ganache"} & {marker.name for marker in item.iter_markers()})

@@ -31,6 +31,8 @@ CHAIN_ID = 1337
 START = 1_800_000_000
 """Unix seconds at which every machine begins."""
 RICH = 10**30
+GAS = 30_000_000
+"""Of a transaction: what a block of the development chain has."""
 
 
 class Reverted(Exception):
@@ -154,7 +156,7 @@ class Machine:
             self.set_time(time)
 
     def message(
-        self, sender: str, to: str, data: bytes, value: int = 0, gas: int = 2**40, *, static: bool = False
+        self, sender: str, to: str, data: bytes, value: int = 0, gas: int = GAS, *, static: bool = False
     ) -> tuple[bytes, Mined]:
         """Raises Reverted."""
         checkpoint = self._evm.snapshot()
@@ -193,7 +195,7 @@ class Contract:
         types = [canonical_type(parameter) for parameter in entry["inputs"]]
         return keccak(signature(entry).encode())[:4] + encode(types, list(arguments))
 
-    def send(self, function: str, *arguments: Any, by: str, value: int = 0, gas: int = 2**40) -> Mined:
+    def send(self, function: str, *arguments: Any, by: str, value: int = 0, gas: int = GAS) -> Mined:
         answer, mined = self.machine.message(by, self.address, self.data(function, *arguments), value, gas)
         return Mined(self._values(function, answer), mined.events, mined.gas_used)
 

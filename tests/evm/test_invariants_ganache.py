@@ -27,6 +27,7 @@ def ganache(tmp_path: Path) -> Iterator[Ganache]:
         process.stop()
 
 
+@pytest.mark.ganache
 @pytest.mark.timeout(300)
 def test_random_play_agrees_with_the_model_on_a_real_node_too(ganache: Ganache) -> None:
     """M1, M2, M3, M5, M6, M7, M8, M9."""
